@@ -1,0 +1,62 @@
+"""Flow as a picture, in the colours of the Middlebury benchmark.
+
+Baker et al., "A Database and Evaluation Methodology for Optical Flow", IJCV 2011: the hue is the direction, the
+saturation the length of the motion.
+"""
+import numpy as np
+
+from src.flow.io import known
+
+# From one RGB corner to the next, in so many steps: more of them where the eye tells more hues apart.
+RAMPS = (((1, 0, 0), 15), ((1, 1, 0), 6), ((0, 1, 0), 4), ((0, 1, 1), 11), ((0, 0, 1), 13), ((1, 0, 1), 6))
+DARKENED = 0.75  # of the brightness is left where a motion exceeds the largest one shown
+
+
+def flow_to_color(flow, max_motion=None, valid=None):
+    """Draws a flow.
+
+    Args:
+        flow: (H, W, 2) pixels, u to the right, v downwards.
+        max_motion: length in pixels that gets the full colour, beyond it colours are darkened; None: the largest one.
+        valid: bool (H, W) or None for all; what is unknown, NaN, infinite or beyond 1e9 becomes black.
+
+    Returns:
+        uint8 (H, W, 3) BGR; no motion is white, to the right red, down yellow, left light blue, up violet.
+    """
+    valid = _drawn(flow, valid)
+    flow = np.where(valid[..., None], flow, 0).astype(np.float64)
+    if max_motion is None:
+        max_motion = largest_motion(flow, valid)
+    radius = np.hypot(flow[..., 0], flow[..., 1]) / (max_motion or 1)  # (H, W)
+    hue = _hue(flow)  # (H, W, 3)
+    radius = radius[..., None]
+    color = np.where(radius <= 1, 1 - radius * (1 - hue), DARKENED * hue)
+    return (255 * color * valid[..., None]).astype(np.uint8)
+
+
+def largest_motion(flow, valid=None):
+    """The largest length in a flow (H, W, 2) among the valid pixels (H, W), in pixels; 0.0 if there is none."""
+    motions = np.asarray(flow, np.float64)[_drawn(flow, valid)]  # (pixels, 2)
+    return float(np.hypot(motions[:, 0], motions[:, 1]).max()) if len(motions) else 0.0
+
+
+def _drawn(flow, valid):
+    return known(flow) if valid is None else known(flow) & valid
+
+
+def _hue(flow):
+    """The full colour (H, W, 3) BGR in 0...1 of each direction, between two neighbours of the wheel."""
+    wheel = _wheel()
+    position = (np.arctan2(-flow[..., 1], -flow[..., 0]) / np.pi + 1) / 2 * (len(wheel) - 1)  # (H, W)
+    first = position.astype(int)
+    share = (position - first)[..., None]
+    return (1 - share) * wheel[first] + share * wheel[(first + 1) % len(wheel)]
+
+
+def _wheel():
+    """The 55 colours of the wheel, (55, 3) BGR in 0...1, from red over yellow, green, cyan, blue and magenta."""
+    colors = []
+    for index, (corner, steps) in enumerate(RAMPS):
+        change = np.subtract(RAMPS[(index + 1) % len(RAMPS)][0], corner)
+        colors += [255 * np.array(corner) + change * (255 * step // steps) for step in range(steps)]
+    return np.array(colors)[:, ::-1] / 255

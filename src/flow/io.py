@@ -1,0 +1,256 @@
+"""The one place that knows file formats: images, occlusion maps and flows (.flo, .pfm, KITTI's 16-bit .png).
+
+An image is uint8 (H, W, 3) BGR. A flow is float32 (H, W, 2): u to the right, v downwards, in pixels. What is wrong
+with a file is an InputError of one line that names the file and the value.
+"""
+import os
+import re
+import struct
+
+import cv2
+import numpy as np
+
+from src.files import InputError, replacing
+from src.flow.whole import is_whole
+
+MIN_SIDE = 16  # pixels of an image that the networks can still halve
+MAX_SIDE = 100000  # pixels: a header that claims more is damaged
+MAX_FLOW = 1e9  # pixels: Middlebury's bound, a motion beyond it stands for "unknown"
+UNKNOWN = 1e10  # what Middlebury's own files hold at unknown pixels
+FLO_MAGIC = 202021.25
+FLO_HEADER = struct.Struct('<fii')  # magic, width, height
+PFM_HEADER = re.compile(rb'(P[Ff])\s+([-+]?\d{1,18})\s+([-+]?\d{1,18})\s+([-+]?[\d.]+(?:[eE][-+]?\d+)?)(?:\r\n|\s)')
+
+
+def read_image(path):
+    """Reads a PNG, JPEG, PPM or PGM image of 8 or 16 bits per channel.
+
+    Returns:
+        uint8 (H, W, 3) BGR; grey becomes three equal channels, alpha is dropped, 16 bits are scaled to 8.
+
+    Raises:
+        InputError: missing, not an image, cut short, or smaller than 16 pixels in height or width.
+    """
+    image = _decode(path, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    if image.dtype == np.uint16:
+        image = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if image.dtype != np.uint8:
+        raise InputError('%s: pixels are %s; 8 or 16 bits per channel are needed' % (path, image.dtype))
+    height, width = image.shape[:2]
+    if min(height, width) < MIN_SIDE:
+        raise InputError('%s: an image of %d x %d pixels (height x width); the least is %d x %d'
+                         % (path, height, width, MIN_SIDE, MIN_SIDE))
+    return image
+
+
+def write_image(path, image):
+    """Writes uint8 (H, W, 3) BGR, uint8 (H, W) grey or, as PNG, uint16, in the format that the ending names.
+
+    Raises:
+        InputError: an ending without an image format, or the file cannot be written.
+    """
+    if not cv2.haveImageWriter(path):
+        raise InputError('%s: no image format has the ending %r' % (path, _ending(path)))
+    encoded, data = cv2.imencode(_ending(path), image)
+    if not encoded:
+        raise InputError('%s: this format cannot hold an image of shape %s' % (path, image.shape))
+    _write_bytes(path, data.tobytes())
+
+
+def read_mask(path):
+    """Reads an occlusion map, as MPI Sintel has them: bool (H, W), True where the image is not zero.
+
+    Raises:
+        InputError: missing, not an image, or cut short.
+    """
+    return _decode(path, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH).any(axis=2)
+
+
+def read_flow(path):
+    """Reads a flow, and where it is known, in the format that the ending names: .flo, .pfm or .png (KITTI).
+
+    Returns:
+        flow float32 (H, W, 2), 0 where unknown; valid bool (H, W), False where the file holds NaN, infinity or more
+        than 1e9 pixels, or marks the pixel as unknown.
+
+    Raises:
+        InputError: as the format's own reader, or another ending.
+    """
+    ending = _flow_ending(path)
+    if ending == '.png':
+        return read_kitti_png(path)
+    flow = read_flo(path) if ending == '.flo' else read_pfm(path)
+    valid = known(flow)
+    flow[~valid] = 0
+    return flow, valid
+
+
+def write_flow(path, flow, valid=None):
+    """Writes a flow (H, W, 2) in the format that the ending names: .flo, .pfm or .png (KITTI).
+
+    Args:
+        valid: bool (H, W) or None for all; elsewhere .flo and .pfm get 1e10, which readers take as unknown.
+
+    Raises:
+        InputError: as the format's own writer, or another ending.
+    """
+    ending = _flow_ending(path)
+    valid = known(flow) if valid is None else known(flow) & valid
+    if ending == '.png':
+        write_kitti_png(path, flow, valid)
+    else:
+        write = write_flo if ending == '.flo' else write_pfm
+        write(path, np.where(valid[..., None], flow, UNKNOWN))
+
+
+def known(flow):
+    """Where a flow (H, W, 2) is known: bool (H, W), False at NaN, infinity and beyond 1e9 pixels."""
+    with np.errstate(invalid='ignore'):
+        return (np.abs(flow) <= MAX_FLOW).all(axis=-1)  # NaN compares as False
+
+
+def read_flo(path):
+    """Reads Middlebury's .flo: magic, width, height, then u, v interleaved row by row, all little-endian.
+
+    Returns:
+        float32 (H, W, 2) as it is in the file, unknown pixels included.
+
+    Raises:
+        InputError: missing, bad magic number, impossible size, cut short or too long.
+    """
+    data = _read_bytes(path)
+    if len(data) < FLO_HEADER.size:
+        raise InputError('%s: %d bytes; the header alone has %d' % (path, len(data), FLO_HEADER.size))
+    magic, width, height = FLO_HEADER.unpack_from(data)
+    if magic != FLO_MAGIC:
+        raise InputError('%s: not a .flo file, its magic number is %r instead of %r' % (path, magic, FLO_MAGIC))
+    return _floats(path, data, FLO_HEADER.size, '<f4', (height, width, 2))
+
+
+def write_flo(path, flow):
+    """Writes a flow (H, W, 2) as .flo; InputError if it cannot be written."""
+    height, width = _flow_size(flow)
+    _write_bytes(path, FLO_HEADER.pack(FLO_MAGIC, width, height) + np.asarray(flow, '<f4').tobytes())
+
+
+def read_pfm(path):
+    """Reads a .pfm flow as FlyingThings3D has them: 'PF', size, scale (negative: little-endian), rows bottom-up.
+
+    Returns:
+        float32 (H, W, 2) as it is in the file; the third channel is not used.
+
+    Raises:
+        InputError: missing, not a .pfm, one channel only, impossible size, cut short or too long.
+    """
+    data = _read_bytes(path)
+    header = PFM_HEADER.match(data)
+    if not header:
+        raise InputError('%s: not a .pfm file, it starts with %r' % (path, data[:16]))
+    channels, width, height, scale = header.groups()
+    if channels != b'PF':
+        raise InputError('%s: one channel (Pf); a flow has three (PF)' % path)
+    endian = '<' if scale.startswith(b'-') else '>'
+    flow = _floats(path, data, header.end(), endian + 'f4', (int(height), int(width), 3))
+    return np.ascontiguousarray(flow[::-1, :, :2])  # (H, W, 2)
+
+
+def write_pfm(path, flow):
+    """Writes a flow (H, W, 2) as a little-endian .pfm, third channel 0; InputError if it cannot be written."""
+    height, width = _flow_size(flow)
+    rows = np.zeros((height, width, 3), '<f4')
+    rows[..., :2] = flow[::-1]
+    _write_bytes(path, b'PF\n%d %d\n-1.0\n' % (width, height) + rows.tobytes())
+
+
+def read_kitti_png(path):
+    """Reads KITTI's 16-bit PNG: red and green are u and v as 64 (u + 512), blue is 0 where the flow is unknown.
+
+    Returns:
+        flow float32 (H, W, 2), 0 where unknown; valid bool (H, W).
+
+    Raises:
+        InputError: missing, not an image, cut short, or not of three 16-bit channels.
+    """
+    image = _decode(path, cv2.IMREAD_UNCHANGED)
+    if image.dtype != np.uint16 or image.shape[2:] != (3,):
+        raise InputError('%s: %s of shape %s; a KITTI flow has three 16-bit channels'
+                         % (path, image.dtype, image.shape))
+    valid = image[..., 0] > 0
+    flow = (image[..., :0:-1].astype(np.float32) - 2 ** 15) / 64  # BGR to u, v
+    flow[~valid] = 0
+    return flow, valid
+
+
+def write_kitti_png(path, flow, valid):
+    """Writes a flow (H, W, 2) and valid (H, W) as KITTI's 16-bit PNG, rounded to 1/64 pixel.
+
+    Raises:
+        InputError: a valid motion lies outside -512 ... 511.98 pixels, or the file cannot be written.
+    """
+    height, width = _flow_size(flow)
+    codes = np.rint(np.where(valid[..., None], flow, 0) * 64.0) + 2 ** 15
+    with np.errstate(invalid='ignore'):
+        beyond = ~((codes >= 0) & (codes < 2 ** 16))  # NaN too
+    if beyond.any():
+        raise InputError('%s: a motion of %r pixels; a KITTI flow holds -512 to 511.98'
+                         % (path, float(np.asarray(flow)[beyond][0])))
+    image = np.empty((height, width, 3), np.uint16)
+    image[..., 0] = valid
+    image[..., :0:-1] = np.where(valid[..., None], codes, 0)  # u, v to BGR; KITTI's own files hold 0 where unknown
+    write_image(path, image)
+
+
+def _ending(path):
+    return os.path.splitext(path)[1].lower()
+
+
+def _flow_ending(path):
+    ending = _ending(path)
+    if ending not in ('.flo', '.pfm', '.png'):
+        raise InputError('%s: a flow file ends in .flo, .pfm or .png, not in %r' % (path, ending))
+    return ending
+
+
+def _flow_size(flow):
+    if np.ndim(flow) != 3 or np.shape(flow)[2] != 2:
+        raise ValueError('a flow has shape (H, W, 2), not %s' % (np.shape(flow),))
+    return np.shape(flow)[:2]
+
+
+def _read_bytes(path):
+    try:
+        with open(path, 'rb') as file:
+            return file.read()
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        raise InputError('%s: cannot be read (%s)' % (path, getattr(error, 'strerror', None) or error))
+
+
+def _write_bytes(path, data):
+    with replacing(path) as temporary:
+        with open(temporary, 'wb') as file:
+            file.write(data)
+
+
+def _floats(path, data, start, kind, shape):
+    """What follows the header of `start` bytes, as float32 of `shape` (H, W, channels), once the length fits it."""
+    height, width, channels = shape
+    if not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE):
+        raise InputError('%s: a size of %d x %d (height x width); sides of 1 to %d are possible'
+                         % (path, height, width, MAX_SIDE))
+    expected = start + 4 * height * width * channels
+    if len(data) != expected:
+        raise InputError('%s: %s, %d bytes expected for %d x %d (height x width) and %d found'
+                         % (path, 'cut short' if len(data) < expected else 'too long',
+                            expected, height, width, len(data)))
+    return np.frombuffer(data, kind, offset=start).reshape(shape).astype(np.float32)
+
+
+def _decode(path, flags):
+    """The image at `path`, of any depth and size."""
+    data = _read_bytes(path)
+    if not is_whole(data):
+        raise InputError('%s: the image is cut short or damaged (%d bytes)' % (path, len(data)))
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+    if image is None:
+        raise InputError('%s: not an image that can be read (%d bytes)' % (path, len(data)))
+    return image

@@ -1,0 +1,133 @@
+"""How good a flow is: the metrics of MPI Sintel and KITTI, the same everywhere, with numpy alone.
+
+Each metric is kept as a sum and its weight, so that images, batches and scenes add up by plain `+`; only `values`
+divides. Flows are taken at full resolution, sums are float64.
+"""
+import numpy as np
+
+EPE_PIXELS, EPE_IMAGES = 'EPE (pixels)', 'EPE (images)'  # mean over all pixels; over images, of each image's mean
+SHARES = ('1px', '3px', '5px', 'Fl-all')  # percent of the pixels
+NAMES = (EPE_PIXELS, EPE_IMAGES) + SHARES + ('s0-10', 's10-40', 's40+', 'matched', 'unmatched')
+
+
+def sums(flow, truth, valid, occluded=None):
+    """Measures one image.
+
+    The end-point error of a pixel is EPE = |flow - truth|; a prediction that is NaN or infinite has an infinite one
+    and so shows up in every average. 1px, 3px and 5px count the pixels with a larger EPE, Fl-all (KITTI 2015) those
+    with more than 3 pixels and more than 5 % of the true length; s0-10, s10-40 and s40+ (MPI Sintel) are the EPE by
+    the true length in pixels; matched and unmatched are the EPE outside and inside of occlusions.
+
+    Args:
+        flow: predicted, (H, W, 2), in pixels.
+        truth: (H, W, 2).
+        valid: bool (H, W), where the truth is known; no other pixel counts.
+        occluded: bool (H, W), or None where there is no occlusion map.
+
+    Returns:
+        float64 (len(NAMES), 2): per metric the sum and its weight, both 0 where it has no pixels.
+
+    Raises:
+        ValueError: shapes do not fit together.
+    """
+    _check_shapes(flow, truth, valid, occluded)
+    valid = np.asarray(valid, bool)
+    truth = np.asarray(truth)[valid].astype(np.float64)  # (pixels, 2)
+    error = _length(np.asarray(flow)[valid] - truth)  # (pixels,)
+    error[np.isnan(error)] = np.inf  # NaN would slip through every comparison below
+    length = _length(truth)
+
+    def share(wrong):
+        return wrong.sum(), len(error)
+
+    def mean(part):
+        return error[part].sum(), part.sum()
+
+    rows = [(error.sum(), len(error)), (error.mean(), 1) if len(error) else (0, 0)]
+    rows += [share(error > 1), share(error > 3), share(error > 5), share((error > 3) & (error > 0.05 * length))]
+    rows += [mean(length < 10), mean((length >= 10) & (length <= 40)), mean(length > 40)]
+    if occluded is None:
+        rows += [(0, 0), (0, 0)]
+    else:
+        occluded = np.asarray(occluded, bool)[valid]
+        rows += [mean(~occluded), mean(occluded)]
+    return np.array(rows, np.float64)
+
+
+def values(sums):
+    """From sums and weights (len(NAMES), 2) to a dict: name to pixels, for shares percent, None without weight."""
+    return {name: (100 if name in SHARES else 1) * float(total / weight) if weight else None
+            for name, (total, weight) in zip(NAMES, sums)}
+
+
+class Table:
+    """Collects the sums of image pairs, per scene and in all."""
+
+    def __init__(self):
+        self._sums = {}  # scene: float64 (len(NAMES), 2), in order of first appearance
+        self._pairs = {}  # scene: int
+
+    @property
+    def scenes(self):
+        """The names of the scenes, in order of first appearance."""
+        return list(self._sums)
+
+    def add(self, scene, sums):
+        """Adds one pair's sums to a scene."""
+        self._sums[scene] = self._sums.get(scene, 0) + sums
+        self._pairs[scene] = self._pairs.get(scene, 0) + 1
+
+    def total(self):
+        """The sums over all pairs, float64 (len(NAMES), 2)."""
+        return sum(self._sums.values(), np.zeros((len(NAMES), 2)))
+
+    def average_epe(self):
+        """The mean over pairs of each pair's mean EPE, in pixels; NaN if no pixel is valid."""
+        average = values(self.total())[EPE_IMAGES]
+        return float('nan') if average is None else average
+
+    def as_dict(self):
+        """{'scenes': {scene: row}, 'all': row}, a row being {'pairs': int, name: float or None}, ready for JSON."""
+        scenes = {scene: _row(self._pairs[scene], sums) for scene, sums in self._sums.items()}
+        return {'scenes': scenes, 'all': _row(sum(self._pairs.values()), self.total())}
+
+    def format(self):
+        """The table as aligned text: a row per scene, if there are several, and one in all; '-' where no value is."""
+        table = self.as_dict()
+        rows = list(table['scenes'].items()) if len(table['scenes']) > 1 else []
+        rows.append(('all', table['all']))
+        names = [name for name in NAMES if table['all'][name] is not None]
+        lines = [['scene', 'pairs'] + names]
+        lines += [[scene, str(row['pairs'])] + [_cell(name, row[name]) for name in names] for scene, row in rows]
+        return _aligned(lines)
+
+
+def _check_shapes(flow, truth, valid, occluded):
+    if np.ndim(truth) != 3 or np.shape(truth)[2] != 2 or np.shape(flow) != np.shape(truth):
+        raise ValueError('flow %s and truth %s must both be (H, W, 2)' % (np.shape(flow), np.shape(truth)))
+    for name, mask in (('valid', valid), ('occluded', occluded)):
+        if mask is not None and np.shape(mask) != np.shape(truth)[:2]:
+            raise ValueError('%s %s does not fit the truth %s' % (name, np.shape(mask), np.shape(truth)))
+
+
+def _cell(name, value):
+    if value is None:
+        return '-'
+    return ('%.2f%%' if name in SHARES else '%.3f') % value
+
+
+def _length(vectors):
+    return np.sqrt(vectors[:, 0] ** 2 + vectors[:, 1] ** 2)
+
+
+def _row(pairs, sums):
+    row = {'pairs': pairs}
+    row.update(values(sums))
+    return row
+
+
+def _aligned(lines):
+    """Lists of cells as text, the first column to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    form = '%%-%ds' % widths[0] + ''.join('  %%%ds' % width for width in widths[1:])
+    return '\n'.join(form % tuple(line) for line in lines)
