@@ -1,0 +1,60 @@
+"""The correlation of FlowNetC: how well each place of one feature map matches the places around it in another."""
+from src.tf import tf
+
+MAX_DISPLACEMENT = 20  # feature pixels, each way
+STRIDE = 2  # between displacements; in the first map every place counts
+SIDE = 2 * (MAX_DISPLACEMENT // STRIDE) + 1  # 21 displacements a side
+CHANNELS = SIDE * SIDE  # 441
+
+
+def correlation(a, b):
+    """Mean over channels of a(x) · b(x + d) for all displacements d (FlowNet, ICCV 2015, section 3).
+
+    Channel iy·21 + ix is d = (2·(ix − 10), 2·(iy − 10)); b is zero outside its frame.
+
+    Stock operations with static shapes, as matrix products: all displacements are even, so the even and the odd
+    columns never meet, and within one parity they are neighbours. The product of a row of a (W/2 × C) with a padded
+    row of b (C × W/2 + 20) holds the 21 horizontal displacements in a band along its diagonal.
+
+    Args:
+        a, b: float [N, H, W, C].
+
+    Returns:
+        float [N, H, W, 441].
+    """
+    batch, height, width, channels = a.shape.as_list()
+    reach, odd = MAX_DISPLACEMENT, width % 2  # one column of zeros makes an odd width even
+    a = _split_columns(tf.pad(a * (1 / channels), [[0, 0], [0, 0], [0, odd], [0, 0]]))  # [H·N·2, W/2, C]
+    b = _split_columns(tf.pad(b, [[0, 0], [reach, reach], [reach, reach + odd], [0, 0]]))  # [(H+40)·N·2, W/2+20, C]
+    row = 2 * batch  # matrices in one image row
+    bands = []
+    for dy in range(0, 2 * reach + 1, STRIDE):
+        products = tf.matmul(a, b[dy * row:(dy + height) * row], transpose_b=True)  # [H·N·2, W/2, W/2+20]
+        bands.append(_diagonal_band(products))  # [H·N·2, W/2, 21]
+    cost = tf.concat(bands, axis=2)  # [H·N·2, W/2, 441]
+    return _join_columns(cost, batch, height)[:, :, :width]
+
+
+def _split_columns(x):
+    """[N, H, W, C] → [H·N·2, W/2, C]: even and odd columns apart; rows outermost, where slicing copies nothing."""
+    batch, height, width, channels = x.shape.as_list()
+    x = tf.reshape(x, [batch, height, width // 2, 2, channels])
+    return tf.reshape(tf.transpose(x, [1, 0, 3, 2, 4]), [height * batch * 2, width // 2, channels])
+
+
+def _join_columns(x, batch, height):
+    """The inverse of _split_columns."""
+    _, columns, channels = x.shape.as_list()
+    x = tf.reshape(x, [height, batch, 2, columns, channels])
+    return tf.reshape(tf.transpose(x, [1, 0, 3, 2, 4]), [batch, height, columns * 2, channels])
+
+
+def _diagonal_band(products):
+    """[M, W/2, W/2+20] → [M, W/2, 21]: element [i, i + j] of each matrix for j = 0…20.
+
+    With one element more to a row, each row starts one place further to the right in the same memory, so that the
+    diagonal band stands upright.
+    """
+    count, rows, columns = products.shape.as_list()
+    flat = tf.pad(tf.reshape(products, [count, rows * columns]), [[0, 0], [0, rows]])
+    return tf.reshape(flat, [count, rows, columns + 1])[:, :, :SIDE]

@@ -1,0 +1,67 @@
+"""Operations without variables: resizes, warp, norm. Stock operations with static shapes, so that every device and
+every export takes them (Ascend knows no Range; its gathers fail on an index out of range)."""
+import numpy as np
+
+from src.tf import tf
+
+
+def resize(x, size):
+    """Bilinear resize of [N, H, W, C] to `size` (H', W') with half-pixel centres."""
+    if tuple(x.shape.as_list()[1:3]) == tuple(size):
+        return x
+    return tf.image.resize_bilinear(x, size, half_pixel_centers=True)
+
+
+def link_upsample(flow):
+    """×4 bilinear with aligned corners [N, H, W, 2] → [N, 4H, 4W, 2]: how a flow reaches the next stacked net."""
+    _, height, width, _ = flow.shape.as_list()
+    return tf.image.resize_bilinear(flow, [4 * height, 4 * width], align_corners=True)
+
+
+def nearest4(flow):
+    """×4 nearest neighbour [N, H, W, 2] → [N, 4H, 4W, 2]: how a flow reaches the fusion net."""
+    _, height, width, _ = flow.shape.as_list()
+    return tf.image.resize_nearest_neighbor(flow, [4 * height, 4 * width])
+
+
+def channel_norm(x):
+    """Length of the vector at each pixel, [N, H, W, C] → [N, H, W, 1]; its gradient at 0 is 0, not infinite."""
+    squares = tf.reduce_sum(tf.square(x), axis=3, keepdims=True)
+    return tf.sqrt(tf.maximum(squares, 1e-20))
+
+
+def warp(image, flow):
+    """Samples `image` bilinearly at (x + u, y + v); differentiable in both arguments.
+
+    The result is 0 where x + u is not in [0, W) or y + v not in [0, H); right of the last column and below the last
+    row, the neighbour that is missing is the last one itself (FlowNet 2.0, section 3; Caffe's FlowWarp layer).
+
+    Args:
+        image: float [N, H, W, C].
+        flow: float [N, H, W, 2] in pixels, u to the right and v downwards.
+
+    Returns:
+        float [N, H, W, C].
+    """
+    batch, height, width, channels = image.shape.as_list()
+    grid_y, grid_x = np.mgrid[:height, :width].astype(np.float32)
+    x = flow[..., 0] + grid_x[None]  # [N, H, W]
+    y = flow[..., 1] + grid_y[None]
+    inside = tf.logical_and(tf.logical_and(x >= 0, x < width), tf.logical_and(y >= 0, y < height))
+    x = tf.where(inside, x, tf.zeros_like(x))  # so that no index below is out of range, not even for NaN
+    y = tf.where(inside, y, tf.zeros_like(y))
+    left, top = tf.floor(x), tf.floor(y)
+    right_weight, bottom_weight = (x - left)[..., None], (y - top)[..., None]  # [N, H, W, 1]
+    left, top = tf.cast(left, tf.int32), tf.cast(top, tf.int32)
+    right, bottom = tf.minimum(left + 1, width - 1), tf.minimum(top + 1, height - 1)
+
+    pixels = tf.reshape(image, [batch * height * width, channels])
+    first = np.arange(batch, dtype=np.int32)[:, None, None] * (height * width)  # of each image in `pixels`
+
+    def at(row, column):
+        return tf.gather(pixels, first + row * width + column)  # [N, H, W, C]
+
+    upper = at(top, left) * (1 - right_weight) + at(top, right) * right_weight
+    lower = at(bottom, left) * (1 - right_weight) + at(bottom, right) * right_weight
+    sample = upper * (1 - bottom_weight) + lower * bottom_weight
+    return sample * tf.cast(inside, image.dtype)[..., None]
