@@ -1,0 +1,84 @@
+"""From a data folder and a list file to pairs of files, and from those to samples."""
+import collections
+import os
+
+from src.data.samples import Sample
+from src.files import InputError
+from src.flow.io import read_flow, read_image
+
+Pair = collections.namedtuple('Pair', 'image_a image_b flow occlusion scene')
+Pair.__doc__ = """The files of one pair: paths, `occlusion` None where there is no map; and the scene it belongs to."""
+
+
+def read_list(list_file, folder, status='clean'):
+    """Reads a list of pairs, one a line: `image_a,image_b,flow`, relative paths.
+
+    In a folder laid out as MPI Sintel's (clean/ or final/, flow/ and perhaps occlusions/, in it or under training/),
+    the paths are relative to those: `market_6/frame_0005.png,market_6/frame_0006.png,market_6/frame_0005.flo`.
+    In any other folder they are relative to the folder.
+
+    Args:
+        status: 'clean' or 'final', the rendering pass of Sintel.
+
+    Returns:
+        A list of Pair in the order of the lines.
+
+    Raises:
+        InputError: an unreadable or empty list, a line without three fields or that names a missing file.
+    """
+    try:
+        with open(list_file, encoding='utf-8') as file:
+            lines = file.read().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError('%s: not a list file that can be read (%s)' % (list_file, error))
+    images, flows, occlusions = _roots(folder, status)
+    pairs = []
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            where = '%s, line %d' % (list_file, number)
+            pairs.append(_pair(where, [field.strip() for field in line.split(',')], images, flows, occlusions))
+    if not pairs:
+        raise InputError('%s: the list is empty' % list_file)
+    return pairs
+
+
+def load(pair):
+    """Reads the files of a Pair into a Sample.
+
+    Raises:
+        InputError: an unreadable file, or sizes that differ.
+    """
+    image_a, image_b = read_image(pair.image_a), read_image(pair.image_b)
+    same_size(pair.image_a, image_a, pair.image_b, image_b)
+    flow, valid = read_flow(pair.flow)
+    same_size(pair.image_a, image_a, pair.flow, flow)
+    return Sample(image_a, image_b, flow, valid, pair.image_a)
+
+
+def same_size(name_a, a, name_b, b):
+    """Raises an InputError that names both files if two arrays (H, W, …) differ in height or width."""
+    if a.shape[:2] != b.shape[:2]:
+        raise InputError('%s is %d x %d (height x width), but %s is %d x %d'
+                         % ((name_a,) + a.shape[:2] + (name_b,) + b.shape[:2]))
+
+
+def _roots(folder, status):
+    """The folders that a list's images, flows and occlusion maps (None: there are none) are relative to."""
+    for root in (folder, os.path.join(folder, 'training')):
+        images, flows, occlusions = (os.path.join(root, name) for name in (status, 'flow', 'occlusions'))
+        if os.path.isdir(images) and os.path.isdir(flows):
+            return images, flows, occlusions if os.path.isdir(occlusions) else None
+    if not os.path.isdir(folder):
+        raise InputError('%s: no such data folder' % folder)
+    return folder, folder, None
+
+
+def _pair(where, fields, images, flows, occlusions):
+    if len(fields) != 3:
+        raise InputError('%s: %d fields; image_a,image_b,flow are needed' % (where, len(fields)))
+    image_a, image_b, flow = (os.path.join(root, name) for root, name in zip((images, images, flows), fields))
+    occlusion = os.path.join(occlusions, fields[0]) if occlusions else None
+    for path in filter(None, (image_a, image_b, flow, occlusion)):
+        if not os.path.isfile(path):
+            raise InputError('%s: %s is missing' % (where, path))
+    return Pair(image_a, image_b, flow, occlusion, os.path.dirname(fields[0]))

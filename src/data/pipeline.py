@@ -1,0 +1,71 @@
+"""From pairs to batches of numpy arrays, read ahead by threads, in an order that the seed alone decides."""
+import collections
+import concurrent.futures
+import itertools
+
+import numpy as np
+
+from src.data.datasets import load
+from src.data.samples import Sample
+from src.files import InputError
+
+Batch = collections.namedtuple('Batch', 'image_a image_b flow valid')
+Batch.__doc__ = """Samples stacked: uint8 [N, H, W, 3] twice, float32 [N, H, W, 2], bool [N, H, W]."""
+
+
+def prefetch(function, items, workers, ahead):
+    """Yields function(item) for each item, in order; `workers` threads work up to `ahead` items in advance."""
+    items = iter(items)
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        waiting = collections.deque(pool.submit(function, item) for item in itertools.islice(items, ahead))
+        try:
+            while waiting:
+                result = waiting.popleft().result()
+                waiting.extend(pool.submit(function, item) for item in itertools.islice(items, 1))
+                yield result
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def training_batches(pairs, batch_size, size, seed, start=0, workers=4):
+    """Yields batches without end: every pair once an epoch, in a new order each, at a random crop.
+
+    The batch of a step depends on the seed and the step alone, so that a resumed run sees what an unbroken one does.
+
+    Args:
+        pairs: list of datasets.Pair.
+        size: (H, W) of the crop.
+        start: the step to begin with, from 0.
+
+    Raises:
+        InputError: an unreadable file, or an image smaller than `size`.
+    """
+    def sample_at(position):
+        epoch, place = divmod(position, len(pairs))
+        pair = pairs[np.random.RandomState([seed, epoch]).permutation(len(pairs))[place]]
+        return random_crop(load(pair), size, np.random.RandomState([seed, epoch, place]))
+
+    samples = prefetch(sample_at, itertools.count(start * batch_size), workers, ahead=4 * batch_size)
+    while True:
+        yield stack(list(itertools.islice(samples, batch_size)))
+
+
+def random_crop(sample, size, rng):
+    """Cuts a Sample to `size` (H, W) at a random place; it is never padded.
+
+    Raises:
+        InputError: the image is smaller than that.
+    """
+    height, width = sample.valid.shape
+    if height < size[0] or width < size[1]:
+        raise InputError('%s is %d x %d (height x width), smaller than --image_size %d,%d'
+                         % (sample.name, height, width, size[0], size[1]))
+    top, left = rng.randint(height - size[0] + 1), rng.randint(width - size[1] + 1)
+    window = slice(top, top + size[0]), slice(left, left + size[1])
+    return Sample(*[array[window] for array in sample[:4]], name=sample.name)
+
+
+def stack(samples):
+    """Stacks samples of one size to a Batch."""
+    return Batch(*[np.stack(arrays) for arrays in list(zip(*samples))[:4]])

@@ -1,0 +1,132 @@
+"""Writes a set of synthetic pairs in the layout of FlyingChairs, from a seed.
+
+    python tools/make_synthetic.py --out data/synthetic --pairs 1000 --val 100
+
+OUT/data/00001_img1.ppm, 00001_img2.ppm, 00001_flow.flo, ...; OUT/FlyingChairs_train_val.txt (1 = train, 2 = val, a line
+a pair); OUT/train.txt and OUT/val.txt (the three files of a pair a line); OUT/config.json. Stopped and started again
+with the same flags it goes on where it was; what it writes does not depend on --workers.
+"""
+import json
+import multiprocessing
+import os
+import signal
+import sys
+
+import cv2
+from tqdm import tqdm
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from src.data.synthetic import generate
+from src.files import InputError, make_folder, write_json, write_text
+from src.flow.io import write_flo, write_image
+from src.run import flags
+
+PARTS = ('data/%05d_img1.ppm', 'data/%05d_img2.ppm', 'data/%05d_flow.flo')
+IMAGES = ('.jpg', '.jpeg', '.png', '.ppm')
+LEAST = 64  # pixels: the nets halve an image six times
+
+
+def main():
+    args = parse()
+    photographs = find_photographs(args.textures) if args.textures is not None else []
+    claim(args.out, {'pairs': args.pairs, 'val': args.val, 'size': list(args.size), 'seed': args.seed,
+                      'textures': [os.path.basename(path) for path in photographs]})
+    make_folder(os.path.join(args.out, 'data'))
+    missing = [number for number in range(1, args.pairs + 1) if not is_complete(args.out, number)]
+    tasks = [(args.out, number, args.seed, args.size, photographs) for number in missing]
+    with multiprocessing.Pool(args.workers, prepare_worker) as pool:
+        for _ in tqdm(pool.imap_unordered(write_pair, tasks), total=args.pairs,
+                           initial=args.pairs - len(missing), unit='pair', disable=None):
+            pass
+    write_lists(args.out, args.pairs, args.val)
+
+
+def parse():
+    """The flags; a wrong one ends the script."""
+    parser = flags.Parser('Writes a set of synthetic pairs in the layout of FlyingChairs, from a seed.')
+    add = parser.add_argument
+    add('--out', required=True, help='folder to write, made if missing')
+    add('--pairs', required=True, type=flags.whole(1), help='how many pairs')
+    add('--val', default=0, type=flags.whole(0), help='how many of them, the last ones, are for validation')
+    add('--size', default='384,512', type=flags.size(LEAST), help='H,W of the images in pixels')
+    add('--seed', default=0, type=flags.whole(0), help='what everything random is drawn from, below 2^32')
+    add('--workers', default=multiprocessing.cpu_count(), type=flags.whole(1), help='processes')
+    add('--textures', help='folder of photographs (%s) to cut textures from; else they are procedural'
+        % ' '.join(IMAGES))
+    args = parser.parse_args()
+    if args.val > args.pairs:
+        parser.error('--val %d: more than --pairs %d' % (args.val, args.pairs))
+    if args.seed >= 2 ** 32:
+        parser.error('--seed %d: must be below 2^32' % args.seed)
+    return args
+
+
+def find_photographs(folder):
+    """The paths of the images in `folder`, sorted.
+
+    Raises:
+        InputError: it cannot be read, or holds none.
+    """
+    try:
+        names = sorted(name for name in os.listdir(folder) if name.lower().endswith(IMAGES))
+    except OSError as error:
+        raise InputError('--textures %s: cannot be read (%s)' % (folder, error.strerror))
+    if not names:
+        raise InputError('--textures %s: no images there (%s)' % (folder, ' '.join(IMAGES)))
+    return [os.path.join(folder, name) for name in names]
+
+
+def claim(out, config):
+    """Makes the folder `out` with its config.json, or makes sure that it was begun with the same settings.
+
+    Raises:
+        InputError: `out` holds something else, or cannot be written.
+    """
+    make_folder(out)
+    path = os.path.join(out, 'config.json')
+    if os.path.exists(path):
+        try:
+            with open(path) as file:
+                former = json.load(file)
+        except (OSError, ValueError) as error:
+            raise InputError('%s: cannot be read (%s)' % (path, error))
+        if former != config:
+            raise InputError('%s: written with other settings, which %s lists' % (out, path))
+    elif os.listdir(out):
+        raise InputError('%s: not empty, and without the config.json of an earlier run' % out)
+    else:
+        write_json(path, config)
+
+
+def is_complete(out, number):
+    return all(os.path.exists(os.path.join(out, part % number)) for part in PARTS)
+
+
+def prepare_worker():
+    cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the first one ends the others,
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by an exception, so that temporary files are removed
+
+
+def write_pair(task):
+    """Renders and writes one pair; it depends on the seed, its number, the size and the photographs only."""
+    out, number, seed, size, photographs = task
+    sample, _ = generate([seed, number], size, photographs)
+    image_a, image_b, flow = [os.path.join(out, part % number) for part in PARTS]
+    write_image(image_a, sample.image_a)
+    write_image(image_b, sample.image_b)
+    write_flo(flow, sample.flow)
+
+
+def write_lists(out, pairs, val):
+    train = pairs - val
+    write_text(os.path.join(out, 'FlyingChairs_train_val.txt'), '1\n' * train + '2\n' * val)
+    lines = [','.join(part % number for part in PARTS) + '\n' for number in range(1, pairs + 1)]
+    for name, part in (('train.txt', lines[:train]), ('val.txt', lines[train:])):
+        if part:
+            write_text(os.path.join(out, name), ''.join(part))
+
+
+if __name__ == '__main__':
+    flags.start(main)
