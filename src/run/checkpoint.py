@@ -1,0 +1,176 @@
+"""TensorFlow checkpoints: read with a report, and kept so that a run can be killed at any moment."""
+import collections
+import glob
+import os
+import re
+import shutil
+
+import numpy as np
+
+from src.files import InputError
+from src.model.networks import WIDTH_STEPS
+from src.tf import tf
+
+Report = collections.namedtuple('Report', 'loaded missing unused')
+Report.__doc__ = """Names of variables: filled from the checkpoint; left as they were; not in the net."""
+
+TRAINING_STATE = re.compile(r'(/Adam(_1)?|^global_step|^beta[12]_power)$')  # no part of a net
+
+
+class Checkpoint:
+    """A checkpoint on the disk.
+
+    Args:
+        path: its prefix, such as flownet-2.ckpt-0; one of its files (….index) will do.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+
+    def __init__(self, path):
+        self.path = re.sub(r'\.(index|meta|data-\d+-of-\d+)$', '', path)
+        if not glob.glob(glob.escape(self.path) + '.index') and not os.path.isfile(self.path):
+            raise InputError('%s.index: no such checkpoint; train one with flownet2_train.py, or put a published one '
+                             'there (README.md, "Weights")' % self.path)
+        try:
+            self._reader = tf.train.load_checkpoint(self.path)
+            self.shapes = self._reader.get_variable_to_shape_map()
+        except Exception as error:  # TensorFlow 1.15 and 2.x raise different kinds
+            raise InputError('%s: not a checkpoint that can be read (%s)' % (self.path, _first_line(error)))
+
+    def width(self):
+        """The width of the nets in it, by the channels of a conv6 (1024 at width 1); 1 where there is none."""
+        channels = {shape[3] for name, shape in self.shapes.items() if name.endswith('/conv6_1/weights')}
+        if len(channels) > 1:
+            raise InputError('%s: holds nets of different widths (%s channels at conv6_1)'
+                             % (self.path, ', '.join(map(str, sorted(channels)))))
+        return channels.pop() / WIDTH_STEPS if channels else 1.
+
+    def read(self, name, dtype):
+        """The value of a variable, cast to `dtype`; InputError if it cannot be read or is not finite."""
+        try:
+            value = self._reader.get_tensor(name)
+        except Exception as error:
+            raise InputError('%s: %s cannot be read (%s)' % (self.path, name, _first_line(error)))
+        if not np.isfinite(value).all():
+            raise InputError('%s: %s holds NaN or infinity' % (self.path, name))
+        return value.astype(dtype)
+
+
+def restore(session, checkpoint, variables, complete):
+    """Gives `variables` their values from a Checkpoint. The biases of deconvolutions that are missing there are 0.
+
+    Args:
+        complete: whether a variable that is missing is an error; else it keeps its initial value.
+
+    Returns:
+        Report.
+
+    Raises:
+        InputError: no variable in common, a shape that differs, one missing though `complete`, a damaged value.
+    """
+    by_name = {variable.op.name: variable for variable in variables}
+    for name, variable in by_name.items():
+        shape = checkpoint.shapes.get(name, variable.shape.as_list())
+        if list(shape) != variable.shape.as_list():
+            raise InputError('%s: %s is %s, but %s in this net' % (checkpoint.path, name, shape, variable.shape))
+    loaded = sorted(set(by_name) & set(checkpoint.shapes))
+    if not loaded:
+        raise InputError('%s: has no variable of this net (it holds %s, the net is of %s)'
+                         % (checkpoint.path, _few(checkpoint.shapes), _few(by_name)))
+    zero = [name for name in by_name if name not in checkpoint.shapes and _is_deconv_bias(name)]
+    missing = sorted(set(by_name) - set(loaded) - set(zero))
+    if missing and complete:
+        raise InputError('%s: lacks %d of the %d variables of this net: %s'
+                         % (checkpoint.path, len(missing), len(by_name), _few(missing)))
+    for name in loaded:
+        assign(session, by_name[name], checkpoint.read(name, by_name[name].dtype.base_dtype.as_numpy_dtype))
+    for name in zero:
+        assign(session, by_name[name], np.zeros(by_name[name].shape.as_list(), np.float32))
+    unused = sorted(name for name in checkpoint.shapes if name not in by_name and not TRAINING_STATE.search(name))
+    return Report(loaded, missing, unused)
+
+
+def assign(session, variable, value):
+    """Sets a variable through its own initializer, so that the graph does not grow."""
+    session.run(variable.initializer, {variable.initializer.inputs[1]: value})
+
+
+def describe(checkpoint, report):
+    """The report as text, a line each."""
+    lines = ['%s: %d variables loaded' % (checkpoint.path, len(report.loaded))]
+    for kind, names in (('missing, left at their initial value', report.missing), ('unused', report.unused)):
+        if names:
+            lines.append('  %d %s: %s' % (len(names), kind, _few(names)))
+    return '\n'.join(lines)
+
+
+class Keeper:
+    """Keeps the newest state of a run as latest.ckpt-<step> and its best net as model-loss-<EPE>.ckpt in `folder`.
+
+    Must be made while the graph is still built: it adds the saving to it.
+    """
+
+    def __init__(self, folder, net_variables, all_variables):
+        self._folder = folder
+        self._best = tf.train.Saver(net_variables, max_to_keep=None)
+        self._latest = tf.train.Saver(all_variables, max_to_keep=None)
+
+    def save_latest(self, session, step):
+        """Saves all that a run needs to go on."""
+        self._save(session, self._latest, 'latest.ckpt-', str(step))
+
+    def save_if_best(self, session, epe):
+        """Saves the net if its EPE (six digits) is below all that were saved before; tells whether it did."""
+        found = [float(name[len('model-loss-'):-len('.ckpt')]) for name in _prefixes(self._folder, 'model-loss-')]
+        better = epe < min(found, default=float('inf'))
+        if better:
+            self._save(session, self._best, 'model-loss-', '%.6f.ckpt' % epe)
+        return better
+
+    def _save(self, session, saver, kind, ending):
+        """Writes to a folder of its own, moves the files, the index (which makes a checkpoint of them) last."""
+        work = os.path.join(self._folder, '.saving')
+        shutil.rmtree(work, ignore_errors=True)
+        try:
+            os.mkdir(work)
+            saver.save(session, os.path.join(work, kind + ending), write_meta_graph=False, write_state=False)
+            for name in sorted(os.listdir(work)):  # ….data-…, then ….index
+                os.replace(os.path.join(work, name), os.path.join(self._folder, name))
+            os.rmdir(work)
+        except (OSError, tf.errors.OpError) as error:
+            raise InputError('%s: the checkpoint cannot be written (%s)' % (self._folder, _first_line(error)))
+        for name in _prefixes(self._folder, kind):
+            if name != kind + ending:
+                _remove(os.path.join(self._folder, name))
+
+
+def latest(folder):
+    """The prefix of the newest latest.ckpt-<step> in a folder, or None."""
+    found = sorted(_prefixes(folder, 'latest.ckpt-'), key=lambda name: int(name.rsplit('-', 1)[1]))
+    return os.path.join(folder, found[-1]) if found else None
+
+
+def _prefixes(folder, kind):
+    """The names of whole checkpoints of a kind in a folder, without ending."""
+    paths = glob.glob(os.path.join(glob.escape(folder), kind + '*.index'))
+    return [os.path.basename(path)[:-len('.index')] for path in paths]
+
+
+def _remove(prefix):
+    os.remove(prefix + '.index')  # first: what is left is no checkpoint any more
+    for path in glob.glob(glob.escape(prefix) + '.data-*'):
+        os.remove(path)
+
+
+def _is_deconv_bias(name):
+    return re.search(r'(deconv\d|upsample_flow\dto\d)/biases$', name) is not None
+
+
+def _few(names):
+    names = sorted(names)
+    return ', '.join(names[:3]) + (', …' if len(names) > 3 else '')
+
+
+def _first_line(error):
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,80 @@
+"""The curve of a run: a line of the log and a row of history.csv every few steps."""
+import csv
+import datetime
+import os
+import time
+
+from src.files import InputError, replacing
+
+COLUMNS = ('step', 'loss', 'epe', 'learning_rate', 'pairs_per_s', 'fp_bp_ms', 'data_ms', 'val_epe')
+
+
+class History:
+    """Collects the figures of steps and writes their means; after a resume, rows of steps not yet done are dropped.
+
+    Args:
+        folder: where history.csv lies.
+        step: the number of steps done.
+        settings: settings.Settings.
+        log: a function that prints a line.
+    """
+
+    def __init__(self, folder, step, settings, log):
+        self._path = os.path.join(folder, 'history.csv')
+        self._settings, self._log = settings, log
+        self._steps = []  # (loss, EPE, seconds of the step, seconds of waiting for data) since the last row
+        self._keep_rows(step)
+
+    def add(self, step, loss, epe, step_seconds, data_seconds):
+        """Takes the figures of one step; logs the means every log_step steps and at the end."""
+        self._steps.append((loss, epe, step_seconds, data_seconds))
+        if step % self._settings.log_step == 0 or step == self._settings.train_step:
+            self._write(step, *[sum(column) / len(self._steps) for column in zip(*self._steps)])
+            self._steps = []
+
+    def add_validation(self, step, epe, best):
+        """Takes the EPE of a validation."""
+        self._append({'step': step, 'val_epe': '%.6f' % epe})
+        self._log('step %d: validation EPE = %.6f%s' % (step, epe, ', the best so far' if best else ''))
+
+    def _write(self, step, loss, epe, step_seconds, data_seconds):
+        rate = self._settings.learning_rate(step - 1)
+        pairs_per_second = self._settings.batch_size / (step_seconds + data_seconds)
+        remaining = (self._settings.train_step - step) * (step_seconds + data_seconds)
+        self._append({'step': step, 'loss': '%.6g' % loss, 'epe': '%.6g' % epe, 'learning_rate': rate,
+                      'pairs_per_s': '%.4g' % pairs_per_second, 'fp_bp_ms': '%.1f' % (1000 * step_seconds),
+                      'data_ms': '%.1f' % (1000 * data_seconds)})
+        self._log('step %d/%d  loss %.4f  EPE %.3f  rate %g  %.2f pairs/s  ETA %s'
+                  % (step, self._settings.train_step, loss, epe, rate, pairs_per_second,
+                     datetime.timedelta(seconds=round(remaining))))
+        self._log('Time Used===>>>[FP+BP]:%.3f (ms) [data]:%.3f (ms)' % (1000 * step_seconds, 1000 * data_seconds))
+
+    def _append(self, row):
+        try:
+            with open(self._path, 'a', newline='') as file:
+                csv.DictWriter(file, COLUMNS).writerow(row)
+        except OSError as error:
+            raise InputError('%s: cannot be written (%s)' % (self._path, error))
+
+    def _keep_rows(self, step):
+        rows = []
+        if os.path.exists(self._path):
+            with open(self._path, newline='') as file:  # the last row may be half a row, after a kill
+                rows = [row for row in csv.reader(file) if len(row) == len(COLUMNS) and row[0].isdigit()]
+        with replacing(self._path) as temporary:
+            with open(temporary, 'w', newline='') as file:
+                writer = csv.writer(file)
+                writer.writerow(COLUMNS)
+                writer.writerows(row for row in rows if int(row[0]) <= step)
+
+
+class Stopwatch:
+    """Seconds since the last look."""
+
+    def __init__(self):
+        self._last = time.time()
+
+    def lap(self):
+        now = time.time()
+        last, self._last = self._last, now
+        return now - last

@@ -1,0 +1,53 @@
+"""All that decides a training run, checked once and saved with its results."""
+import dataclasses
+
+from src.files import InputError
+
+
+@dataclasses.dataclass
+class Settings:
+    """The settings of a run; config.json beside its checkpoints holds them."""
+    net: str
+    width: float  # share of the channels, where no checkpoint tells
+    trainable: str  # 'last' net of the stack, or 'all'
+    dataset: str
+    status: str
+    train_file: str
+    val_file: str
+    image_size: tuple  # (H, W) of the crops
+    batch_size: int
+    num_workers: int
+    seed: int
+    train_step: int
+    save_step: int
+    log_step: int
+    learning_rates: list
+    step_values: list  # steps at which the next rate begins
+    momentum: float
+    momentum2: float
+    weight_decay: float
+    pretrained: str
+    resume_path: str
+    result: str
+
+    @classmethod
+    def from_flags(cls, args):
+        """Takes the fields from parsed flags of the same names; InputError for values that do not go together."""
+        settings = cls(**{field.name: getattr(args, field.name) for field in dataclasses.fields(cls)})
+        settings.check()
+        return settings
+
+    def check(self):
+        """Raises an InputError for values that do not go together."""
+        if len(self.learning_rates) != len(self.step_values) + 1:
+            raise InputError('--learning_rates has %d numbers, --step_values %d; there must be one rate more than steps'
+                             % (len(self.learning_rates), len(self.step_values)))
+        if self.step_values != sorted(set(self.step_values)):
+            raise InputError('--step_values %s: not in ascending order' % self.step_values)
+        for name in ('momentum', 'momentum2'):
+            if not getattr(self, name) < 1:
+                raise InputError('--%s %g: must be below 1' % (name, getattr(self, name)))
+
+    def learning_rate(self, step):
+        """The rate of a step, counted from 0."""
+        return self.learning_rates[sum(step >= value for value in self.step_values)]

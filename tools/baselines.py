@@ -1,0 +1,41 @@
+#!/usr/bin/env python3
+"""What no network costs: the EPE of zero flow and of OpenCV's DIS on a list of pairs, in flownet2_val.py's terms."""
+import os
+import sys
+
+import cv2
+import numpy as np
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from src.data.datasets import read_list
+from src.run import flags
+from src.run.evaluate import evaluate
+
+
+def zero_flow(images_a, images_b):
+    """No motion at all."""
+    return np.zeros(np.shape(images_a)[:3] + (2,), np.float32)
+
+
+def dis_flow(images_a, images_b):
+    """Dense inverse search (Kroeger et al., ECCV 2016), OpenCV's medium preset."""
+    dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    grey = [[cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) for image in images] for images in (images_a, images_b)]
+    return [dis.calc(a, b, None) for a, b in zip(*grey)]
+
+
+def main():
+    parser = flags.Parser('Measures the EPE of zero flow and of DIS over a list of pairs.')
+    parser.add_argument('--dataset', required=True, help='as for flownet2_val.py')
+    parser.add_argument('--test_file', required=True, help='as for flownet2_val.py')
+    parser.add_argument('--status', choices=('clean', 'final'), default='clean', help="Sintel's rendering pass")
+    args = parser.parse_args()
+    pairs = read_list(args.test_file, args.dataset, args.status)
+    for name, flow_of in (('zero flow', zero_flow), ('DIS', dis_flow)):
+        table, _ = evaluate(flow_of, pairs)
+        print('%-10s Average EPE = %.4f' % (name, table.average_epe()))
+
+
+if __name__ == '__main__':
+    flags.start(main)
