@@ -10,13 +10,13 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
+from src.data.layouts import SINTEL_VAL
 from src.files import write_text
 
 FRAMES = dict.fromkeys(
     'alley_1 alley_2 ambush_5 ambush_7 bamboo_1 bamboo_2 bandage_1 bandage_2 cave_2 cave_4 market_2 market_5 '
     'mountain_1 shaman_2 shaman_3 sleeping_1 sleeping_2 temple_2 temple_3'.split(), 50)
 FRAMES.update(ambush_2=21, ambush_4=33, ambush_6=20, market_6=40)
-VAL_SCENES = ('ambush_6', 'bamboo_2', 'cave_4', 'market_6', 'temple_2')
 
 
 def lines_of(scenes):
@@ -26,7 +26,7 @@ def lines_of(scenes):
 
 
 def main():
-    for name, scenes in (('train', set(FRAMES) - set(VAL_SCENES)), ('val', VAL_SCENES), ('test', FRAMES)):
+    for name, scenes in (('train', set(FRAMES) - set(SINTEL_VAL)), ('val', SINTEL_VAL), ('test', FRAMES)):
         path = os.path.join(ROOT, 'data', 'sintel', name + '.txt')
         write_text(path, ''.join(lines_of(scenes)))
         print('%s: %d pairs' % (path, len(lines_of(scenes))))

@@ -2,12 +2,25 @@
 import collections
 import os
 
+import numpy as np
+
 from src.data.samples import Sample
+from src.data.synthetic import generate
 from src.files import InputError
 from src.flow.io import read_flow, read_image
 
-Pair = collections.namedtuple('Pair', 'image_a image_b flow occlusion scene')
-Pair.__doc__ = """The files of one pair: paths, `occlusion` None where there is no map; and the scene it belongs to."""
+Pair = collections.namedtuple('Pair', 'image_a image_b flow occlusion scene max_motion', defaults=(None,))
+Pair.__doc__ = """The files of one pair: paths, `occlusion` None where there is no map; and the scene it belongs to.
+
+max_motion: pixels; if any motion in either direction is larger, the flow is damaged and none of it counts. None: all
+are believed.
+"""
+
+
+class GeneratedPair(collections.namedtuple('GeneratedPair', 'seed size scene')):
+    """A pair without files, made by synthetic.generate from its seed and size (H, W)."""
+    __slots__ = ()
+    occlusion = None  # no file of it, as in a Pair
 
 
 def read_list(list_file, folder, status='clean'):
@@ -27,13 +40,15 @@ def read_list(list_file, folder, status='clean'):
         InputError: an unreadable or empty list, a line without three fields or that names a missing file.
     """
     try:
-        with open(list_file, encoding='utf-8') as file:
-            lines = file.read().splitlines()
+        with open(list_file, encoding='utf-8-sig') as file:
+            text = file.read()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError('%s: not a list file that can be read (%s)' % (list_file, error))
+    if '\0' in text:  # UTF-16, say
+        raise InputError('%s: not a list file, it holds zero bytes' % list_file)
     images, flows, occlusions = _roots(folder, status)
     pairs = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(text.splitlines(), 1):
         if line.strip():
             where = '%s, line %d' % (list_file, number)
             pairs.append(_pair(where, [field.strip() for field in line.split(',')], images, flows, occlusions))
@@ -43,15 +58,22 @@ def read_list(list_file, folder, status='clean'):
 
 
 def load(pair):
-    """Reads the files of a Pair into a Sample.
+    """Reads the files of a Pair into a Sample, or generates that of a GeneratedPair.
+
+    A flow beyond the pair's max_motion is known only now that it is read, and the pair has its place in a batch; so it
+    comes with valid False everywhere, and counts nowhere.
 
     Raises:
         InputError: an unreadable file, or sizes that differ.
     """
+    if isinstance(pair, GeneratedPair):
+        return generate(pair.seed, pair.size)[0]
     image_a, image_b = read_image(pair.image_a), read_image(pair.image_b)
     same_size(pair.image_a, image_a, pair.image_b, image_b)
     flow, valid = read_flow(pair.flow)
     same_size(pair.image_a, image_a, pair.flow, flow)
+    if pair.max_motion and np.abs(flow).max() > pair.max_motion:
+        flow, valid = np.zeros_like(flow), np.zeros_like(valid)
     return Sample(image_a, image_b, flow, valid, pair.image_a)
 
 

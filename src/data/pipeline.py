@@ -6,6 +6,7 @@ import itertools
 import numpy as np
 
 from src.data.datasets import load
+from src.data.mixture import Mixture
 from src.data.samples import Sample
 from src.files import InputError
 
@@ -34,21 +35,27 @@ def training_batches(pairs, batch_size, size, seed, start=0, workers=4):
     The batch of a step depends on the seed and the step alone, so that a resumed run sees what an unbroken one does.
 
     Args:
-        pairs: list of datasets.Pair.
+        pairs: list of datasets.Pair, or a mixture.Mixture of several.
         size: (H, W) of the crop.
         start: the step to begin with, from 0.
 
     Raises:
         InputError: an unreadable file, or an image smaller than `size`.
     """
+    mixture = pairs if isinstance(pairs, Mixture) else Mixture([pairs], [1])
+
     def sample_at(position):
-        epoch, place = divmod(position, len(pairs))
-        pair = pairs[np.random.RandomState([seed, epoch]).permutation(len(pairs))[place]]
+        pair, epoch, place = mixture.draw(seed, position)
         return random_crop(load(pair), size, np.random.RandomState([seed, epoch, place]))
 
     samples = prefetch(sample_at, itertools.count(start * batch_size), workers, ahead=4 * batch_size)
     while True:
         yield stack(list(itertools.islice(samples, batch_size)))
+
+
+def begun(batches):
+    """The same batches, the first of them already there: what is wrong with it is raised now."""
+    return itertools.chain([next(batches)], batches)
 
 
 def random_crop(sample, size, rng):
