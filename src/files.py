@@ -32,6 +32,22 @@ def replacing(path):
             os.remove(temporary)
 
 
+def check_folder(path):
+    """Makes sure, without leaving anything, that files can be written to the folder `path`, once it is made.
+
+    Raises:
+        InputError: it is a file, or cannot be made or written.
+    """
+    there = os.path.abspath(path)
+    while not os.path.lexists(there):
+        there = os.path.dirname(there)
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise InputError('%s: not a folder that can be written (%s)' % (path, error.strerror or error))
+
+
 def make_folder(path):
     """Makes the folder `path` if it is missing, and makes sure that files can be written there.
 

@@ -2,15 +2,31 @@
 
     from src.tf import tf
 """
+import contextlib
 import os
 import warnings
 
-# TensorFlow reads the level while it is imported. What fails is raised as well; 0 shows why it found no GPU.
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
-with warnings.catch_warnings():
+@contextlib.contextmanager
+def _silent():
+    """Keeps what C++ writes to stderr away: while TensorFlow 2.21 is imported it heeds no level."""
+    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(nowhere)
+
+
+# TensorFlow reads the level while it is imported. What fails is raised as well; 0 shows why it found no GPU.
+with contextlib.ExitStack() as quiet:
+    if os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3') == '3':
+        quiet.enter_context(_silent())
+    quiet.enter_context(warnings.catch_warnings())
     warnings.simplefilter('ignore')  # TensorFlow 1.15 under NumPy 1.18 and Python 3.7
-    import tensorflow.compat.v1 as tf  # noqa: E402
+    import tensorflow.compat.v1 as tf
 
 tf.logging.set_verbosity(tf.logging.ERROR)
 tf.disable_v2_behavior()

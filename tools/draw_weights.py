@@ -28,15 +28,15 @@ def drawn(name, shape, seed):
 
 def fill(session, seed):
     """Draws every variable of the graph."""
-    for variable in tf.global_variables():
-        assign(session, variable, drawn(variable.op.name, variable.shape.as_list(), seed))
+    assign(session, {variable: drawn(variable.op.name, variable.shape.as_list(), seed)
+                     for variable in tf.global_variables()})
 
 
 def main():
     parser = flags.Parser('Writes a checkpoint of drawn weights.')
     parser.add_argument('--out', required=True, help='its prefix, such as checkpoints/drawn/flownet2.ckpt-0')
     parser.add_argument('--net', choices=flags.NETS, default='2', help='which network')
-    parser.add_argument('--width', type=flags.number, default=1., help='share of the channels')
+    parser.add_argument('--width', type=flags.width, default=1., help='share of the channels')
     parser.add_argument('--seed', type=flags.whole(0), default=0, help='what they are drawn from')
     args = parser.parse_args()
     make_folder(os.path.dirname(os.path.abspath(args.out)))

@@ -1,6 +1,5 @@
 """TensorFlow checkpoints: read with a report, and kept so that a run can be killed at any moment."""
 import collections
-import glob
 import os
 import re
 import shutil
@@ -14,6 +13,7 @@ from src.tf import tf
 Report = collections.namedtuple('Report', 'loaded missing unused')
 Report.__doc__ = """Names of variables: filled from the checkpoint; left as they were; not in the net."""
 
+FILE_ENDING = re.compile(r'\.(index|meta|data-\d+-of-\d+)$')
 TRAINING_STATE = re.compile(r'(/Adam(_1)?|^global_step|^beta[12]_power)$')  # no part of a net
 
 
@@ -28,8 +28,8 @@ class Checkpoint:
     """
 
     def __init__(self, path):
-        self.path = re.sub(r'\.(index|meta|data-\d+-of-\d+)$', '', path)
-        if not glob.glob(glob.escape(self.path) + '.index') and not os.path.isfile(self.path):
+        self.path = _readable(FILE_ENDING.sub('', path))
+        if not os.path.isfile(self.path + '.index') and not os.path.isfile(self.path):
             raise InputError('%s.index: no such checkpoint; train one with flownet2_train.py, or put a published one '
                              'there (README.md, "Weights")' % self.path)
         try:
@@ -40,11 +40,17 @@ class Checkpoint:
 
     def width(self):
         """The width of the nets in it, by the channels of a conv6 (1024 at width 1); 1 where there is none."""
-        channels = {shape[3] for name, shape in self.shapes.items() if name.endswith('/conv6_1/weights')}
+        channels = {shape[-1] for name, shape in self.shapes.items() if name.endswith('/conv6_1/weights')}
         if len(channels) > 1:
             raise InputError('%s: holds nets of different widths (%s channels at conv6_1)'
                              % (self.path, ', '.join(map(str, sorted(channels)))))
         return channels.pop() / WIDTH_STEPS if channels else 1.
+
+    def step(self):
+        """The number of training steps behind it; InputError if it holds a net alone."""
+        if 'global_step' not in self.shapes:
+            raise InputError('%s: holds no training state; --pretrained begins with its weights' % self.path)
+        return int(self.read('global_step', np.int64))
 
     def read(self, name, dtype):
         """The value of a variable, cast to `dtype`; InputError if it cannot be read or is not finite."""
@@ -83,17 +89,18 @@ def restore(session, checkpoint, variables, complete):
     if missing and complete:
         raise InputError('%s: lacks %d of the %d variables of this net: %s'
                          % (checkpoint.path, len(missing), len(by_name), _few(missing)))
-    for name in loaded:
-        assign(session, by_name[name], checkpoint.read(name, by_name[name].dtype.base_dtype.as_numpy_dtype))
-    for name in zero:
-        assign(session, by_name[name], np.zeros(by_name[name].shape.as_list(), np.float32))
+    values = {by_name[name]: checkpoint.read(name, by_name[name].dtype.base_dtype.as_numpy_dtype) for name in loaded}
+    values.update((by_name[name], np.zeros(by_name[name].shape.as_list(), np.float32)) for name in zero)
+    assign(session, values)
     unused = sorted(name for name in checkpoint.shapes if name not in by_name and not TRAINING_STATE.search(name))
     return Report(loaded, missing, unused)
 
 
-def assign(session, variable, value):
-    """Sets a variable through its own initializer, so that the graph does not grow."""
-    session.run(variable.initializer, {variable.initializer.inputs[1]: value})
+def assign(session, values):
+    """Sets variables, {variable: value}, through their own initializers, so that the graph does not grow; in one run,
+    for every run with other fetches has its graph prepared anew."""
+    session.run([variable.initializer for variable in values],
+                {variable.initializer.inputs[1]: value for variable, value in values.items()})
 
 
 def describe(checkpoint, report):
@@ -112,7 +119,7 @@ class Keeper:
     """
 
     def __init__(self, folder, net_variables, all_variables):
-        self._folder = folder
+        self._folder = _readable(folder)
         self._best = tf.train.Saver(net_variables, max_to_keep=None)
         self._latest = tf.train.Saver(all_variables, max_to_keep=None)
 
@@ -122,8 +129,8 @@ class Keeper:
 
     def save_if_best(self, session, epe):
         """Saves the net if its EPE (six digits) is below all that were saved before; tells whether it did."""
-        found = [float(name[len('model-loss-'):-len('.ckpt')]) for name in _prefixes(self._folder, 'model-loss-')]
-        better = epe < min(found, default=float('inf'))
+        found = [float(number) for number in _kept(self._folder, 'model-loss-', r'(\d+\.\d{6})\.ckpt')]
+        better = round(epe, 6) < min(found, default=float('inf'))
         if better:
             self._save(session, self._best, 'model-loss-', '%.6f.ckpt' % epe)
         return better
@@ -138,29 +145,42 @@ class Keeper:
             for name in sorted(os.listdir(work)):  # ….data-…, then ….index
                 os.replace(os.path.join(work, name), os.path.join(self._folder, name))
             os.rmdir(work)
+            _remove_others(self._folder, kind, kind + ending)
         except (OSError, tf.errors.OpError) as error:
             raise InputError('%s: the checkpoint cannot be written (%s)' % (self._folder, _first_line(error)))
-        for name in _prefixes(self._folder, kind):
-            if name != kind + ending:
-                _remove(os.path.join(self._folder, name))
 
 
 def latest(folder):
     """The prefix of the newest latest.ckpt-<step> in a folder, or None."""
-    found = sorted(_prefixes(folder, 'latest.ckpt-'), key=lambda name: int(name.rsplit('-', 1)[1]))
-    return os.path.join(folder, found[-1]) if found else None
+    steps = [int(step) for step in _kept(folder, 'latest.ckpt-', r'(\d+)')]
+    return os.path.join(folder, 'latest.ckpt-%d' % max(steps)) if steps else None
 
 
-def _prefixes(folder, kind):
-    """The names of whole checkpoints of a kind in a folder, without ending."""
-    paths = glob.glob(os.path.join(glob.escape(folder), kind + '*.index'))
-    return [os.path.basename(path)[:-len('.index')] for path in paths]
+def _readable(path):
+    """The path, unless TensorFlow could write a checkpoint there but not read it: it takes it for a pattern."""
+    if '[' in path or '\\' in path:
+        raise InputError('%s: TensorFlow reads no checkpoint from a path with [ or \\ in it' % path)
+    return path
 
 
-def _remove(prefix):
-    os.remove(prefix + '.index')  # first: what is left is no checkpoint any more
-    for path in glob.glob(glob.escape(prefix) + '.data-*'):
-        os.remove(path)
+def _kept(folder, kind, number):
+    """The numbers in the names of the whole checkpoints of a kind in a folder."""
+    matches = [re.match(re.escape(kind) + number + r'\.index$', name) for name in _names(folder)]
+    return [match.group(1) for match in matches if match]
+
+
+def _remove_others(folder, kind, kept):
+    """Removes the checkpoints of a kind but `kept`, and what a kill has left of such.
+
+    Of each the index goes first: what is left then is no checkpoint any more.
+    """
+    for name in sorted(_names(folder), reverse=True):
+        if name.startswith(kind) and FILE_ENDING.search(name) and not name.startswith(kept + '.'):
+            os.remove(os.path.join(folder, name))
+
+
+def _names(folder):
+    return os.listdir(folder) if os.path.isdir(folder) else []
 
 
 def _is_deconv_bias(name):

@@ -4,9 +4,9 @@ import time
 
 from tqdm import tqdm
 
-from src.data.datasets import load
+from src.data.datasets import load, same_size
 from src.data.pipeline import prefetch
-from src.files import write_json
+from src.files import make_folder, write_json
 from src.flow.io import read_mask
 from src.flow.metrics import Table, sums
 
@@ -39,7 +39,7 @@ def report(table, rate, result=None, settings=None):
 
     Args:
         rate: pairs per second.
-        result: the folder; empty or None writes nothing.
+        result: the folder, made if missing; empty or None writes nothing.
         settings: a dict of what was measured, to be kept with it.
     """
     print(table.format())
@@ -47,11 +47,16 @@ def report(table, rate, result=None, settings=None):
     print('%d pairs, %.2f pairs/s' % (table.as_dict()['all']['pairs'], rate), flush=True)
     if result:
         metrics = dict(table.as_dict(), average_epe=table.average_epe(), pairs_per_second=rate, settings=settings)
+        make_folder(result)
         write_json(os.path.join(result, 'metrics.json'), metrics)
 
 
 def _load(pair):
-    return pair, load(pair), read_mask(pair.occlusion) if pair.occlusion else None
+    sample, occluded = load(pair), None
+    if pair.occlusion:
+        occluded = read_mask(pair.occlusion)
+        same_size(pair.image_a, sample.image_a, pair.occlusion, occluded)
+    return pair, sample, occluded
 
 
 def _batches_of_one_size(items, batch_size):

@@ -22,6 +22,7 @@ class Parser(argparse.ArgumentParser):
 
 def start(main):
     """Runs main(); what the user gave wrong becomes one line and exit status 1, Ctrl-C exit status 130."""
+    sys.stdout.reconfigure(line_buffering=True, errors='replace')  # logs in files are read as they grow, in any locale
     try:
         main()
     except InputError as error:
@@ -38,8 +39,8 @@ def boolean(text):
     return values[text]
 
 
-def whole(least):
-    """The type of whole numbers from `least` up."""
+def whole(least, most=float('inf')):
+    """The type of whole numbers from `least` to `most`."""
     def parse(text):
         try:
             value = int(text)
@@ -47,6 +48,8 @@ def whole(least):
             raise argparse.ArgumentTypeError('%r is not a whole number' % text)
         if value < least:
             raise argparse.ArgumentTypeError('%d is less than %d' % (value, least))
+        if value > most:
+            raise argparse.ArgumentTypeError('%d is more than %d' % (value, most))
         return value
     return parse
 
@@ -60,6 +63,14 @@ def number(text):
     if not 0 <= value < float('inf'):
         raise argparse.ArgumentTypeError('%r is not a finite number from 0 up' % text)
     return value
+
+
+def width(text):
+    """A share of the channels, rounded to 1/1024: checkpoints tell it by conv6, which has 1024 channels at width 1."""
+    steps = round(1024 * number(text))
+    if steps < 1:
+        raise argparse.ArgumentTypeError('%r is less than 1/1024' % text)
+    return steps / 1024
 
 
 def comma_separated(kind):
@@ -127,10 +138,10 @@ def train_flags():
     add('--momentum', type=number, default=.9, help="Adam's first moment")
     add('--momentum2', type=number, default=.999, help="Adam's second moment")
     add('--weight_decay', type=number, default=4e-4, help='on convolution weights that are trained')
-    add('--width', type=number, default=1., help='share of the channels (a checkpoint tells its own): 1, or 0.375')
+    add('--width', type=width, default=1., help='share of the channels (a checkpoint tells its own): 1, or 0.375')
     add('--trainable', choices=('last', 'all'), default='last', help='the last net of a stack, or all of it')
     add('--num_workers', type=whole(1), default=4, help='threads that read pairs')
-    add('--seed', type=whole(0), default=0, help='of weights, order and crops')
+    add('--seed', type=whole(0, 2 ** 32 - 1), default=0, help='of weights, order and crops')
     _add_net_flags(parser)
     return parser
 

@@ -23,7 +23,13 @@ class History:
         self._path = os.path.join(folder, 'history.csv')
         self._settings, self._log = settings, log
         self._steps = []  # (loss, EPE, seconds of the step, seconds of waiting for data) since the last row
-        self._keep_rows(step)
+        rows = self._rows(step)
+        self._validated = {int(row[0]) for row in rows if row[-1]}
+        self._begin(rows)
+
+    def has_validation(self, step):
+        """Whether the rows that were kept hold a validation at `step`."""
+        return step in self._validated
 
     def add(self, step, loss, epe, step_seconds, data_seconds):
         """Takes the figures of one step; logs the means every log_step steps and at the end."""
@@ -56,16 +62,21 @@ class History:
         except OSError as error:
             raise InputError('%s: cannot be written (%s)' % (self._path, error))
 
-    def _keep_rows(self, step):
-        rows = []
-        if os.path.exists(self._path):
-            with open(self._path, newline='') as file:  # the last row may be half a row, after a kill
-                rows = [row for row in csv.reader(file) if len(row) == len(COLUMNS) and row[0].isdigit()]
+    def _rows(self, step):
+        """The rows that are there up to a step; after a kill there may be half a row, after a power cut zero bytes."""
+        if not os.path.exists(self._path):
+            return []
+        with open(self._path, newline='', errors='replace') as file:
+            lines = [line for line in file if '\0' not in line]
+        rows = [row for row in csv.reader(lines) if len(row) == len(COLUMNS) and row[0].isdigit()]
+        return [row for row in rows if int(row[0]) <= step]
+
+    def _begin(self, rows):
         with replacing(self._path) as temporary:
             with open(temporary, 'w', newline='') as file:
                 writer = csv.writer(file)
                 writer.writerow(COLUMNS)
-                writer.writerows(row for row in rows if int(row[0]) <= step)
+                writer.writerows(rows)
 
 
 class Stopwatch:

@@ -7,8 +7,8 @@ import signal
 
 from tqdm import tqdm
 
-from src.data.pipeline import training_batches
-from src.files import InputError, make_folder, write_json
+from src.data.pipeline import begun, training_batches
+from src.files import InputError, check_folder, make_folder, write_json
 from src.model.estimator import estimate
 from src.model.losses import endpoint_error, multiscale_loss, weight_decay
 from src.model.networks import LAST_NET
@@ -36,15 +36,18 @@ def train(settings, train_pairs, val_pairs, config):
     Raises:
         InputError: something that the user gave does not fit.
     """
+    check_folder(settings.result)
     resumed = _resumed(settings)
     source = resumed or (Checkpoint(settings.pretrained) if settings.pretrained else None)
     if source:
         settings = dataclasses.replace(settings, width=source.width())
+    done = resumed.step() if resumed else 0
+    batches = begun(training_batches(train_pairs, settings.batch_size, settings.image_size, settings.seed, done,
+                                     settings.num_workers))
     tf.set_random_seed(settings.seed)
     step = build_step(settings)
     flownet = FlowNet(settings.net, settings.width)
     flownet.build(tuple(settings.image_size))
-    make_folder(settings.result)
     keeper = Keeper(settings.result, tf.trainable_variables(), tf.global_variables())
     initialize = tf.global_variables_initializer()
     with tf.Session(config=config) as session:
@@ -52,9 +55,10 @@ def train(settings, train_pairs, val_pairs, config):
         if source:
             variables = tf.global_variables() if resumed else tf.trainable_variables()
             print(describe(source, restore(session, source, variables, complete=bool(resumed))), flush=True)
+        make_folder(settings.result)  # nothing is written before everything that can be wrong has been seen
         write_json(os.path.join(settings.result, 'config.json'), dataclasses.asdict(settings))
         run = _Run(settings, session, step, keeper)
-        run.loop(train_pairs, lambda: evaluate(lambda a, b: flownet(session, a, b), val_pairs)[0].average_epe())
+        run.loop(batches, lambda: evaluate(lambda a, b: flownet(session, a, b), val_pairs)[0].average_epe())
 
 
 def build_step(settings):
@@ -78,19 +82,17 @@ def build_step(settings):
 
 def _resumed(settings):
     """The Checkpoint to go on from, or None to begin; InputError where a run would be lost or nothing is found."""
-    path, own = settings.resume_path, os.path.abspath(settings.result)
-    if path and (os.path.isdir(path) or os.path.abspath(path) == own):
+    path, own = settings.resume_path, settings.result
+    places = (os.path.realpath(path), os.path.dirname(os.path.realpath(path))) if path else ()
+    if latest(own) and os.path.realpath(own) not in places:
+        raise InputError('--result %s: holds a run already; go on with --resume_path %s, or choose another folder'
+                         % (own, own))
+    if path and (os.path.isdir(path) or os.path.realpath(path) == os.path.realpath(own)):
         found = latest(path)
         if found is None:
             print('%s: no latest.ckpt-<step> to resume; this run begins at step 0' % path, flush=True)
-            return None
-        return Checkpoint(found)
-    if path:
-        return Checkpoint(path)
-    if latest(own):
-        raise InputError('--result %s: holds a run already; go on with --resume_path %s, or choose another folder'
-                         % (settings.result, settings.result))
-    return None
+        path = found
+    return Checkpoint(path) if path else None
 
 
 class _Run:
@@ -99,27 +101,31 @@ class _Run:
     def __init__(self, settings, session, step, keeper):
         self._settings, self._session, self._step, self._keeper = settings, session, step, keeper
 
-    def loop(self, pairs, validate):
+    def loop(self, batches, validate):
         """Steps until the last one; what interrupts it (Ctrl-C, SIGTERM) saves the state and is raised again."""
         settings = self._settings
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         done = int(self._session.run(self._step.global_step))
-        batches = training_batches(pairs, settings.batch_size, settings.image_size, settings.seed, done,
-                                   settings.num_workers)
         with tqdm(total=settings.train_step, initial=done, unit='step', disable=None) as progress:
             history = History(settings.result, done, settings, progress.write)
             try:
+                if done and not history.has_validation(done):  # the run was stopped while it validated
+                    self._save(done, history, validate)
                 while done < settings.train_step:
                     done = self._advance(done, batches, history, progress)
-                    if done % settings.save_step == 0 or done == settings.train_step:
-                        self._keeper.save_latest(self._session, done)
-                        epe = validate()
-                        history.add_validation(done, epe, self._keeper.save_if_best(self._session, epe))
+                    self._save(done, history, validate)
             except KeyboardInterrupt:
                 done = int(self._session.run(self._step.global_step))
                 self._keeper.save_latest(self._session, done)
                 progress.write('stopped at step %d; go on with --resume_path %s' % (done, settings.result))
                 raise
+
+    def _save(self, done, history, validate):
+        """Saves the state and validates, every save_step steps and at the end."""
+        if done % self._settings.save_step == 0 or done == self._settings.train_step:
+            self._keeper.save_latest(self._session, done)
+            epe = validate()
+            history.add_validation(done, epe, self._keeper.save_if_best(self._session, epe))
 
     def _advance(self, done, batches, history, progress):
         """One step; returns the number of steps done."""
