@@ -1,0 +1,274 @@
+"""Checkpoints: read with a report, refused by name, and kept so that no kill leaves a run without one."""
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+from running import save_net
+from src.files import InputError
+from src.run import checkpoint, flags
+from src.run.checkpoint import Checkpoint, Keeper, describe, latest, restore
+from src.run.inference import FlowNet
+from src.tf import tf
+
+
+class Killed(BaseException):
+    """Stands for a kill at some moment; nothing catches it."""
+
+
+def write(folder, values, name='x.ckpt'):
+    """Writes a checkpoint of {variable: array}; returns its prefix."""
+    with tf.Graph().as_default():
+        saver = tf.train.Saver([tf.Variable(value, name=key) for key, value in values.items()])
+        with tf.Session() as session:
+            session.run(tf.global_variables_initializer())
+            return saver.save(session, str(folder / name), write_meta_graph=False, write_state=False)
+
+
+def variables(session, **shapes):
+    """Makes float32 variables, N/<name with / for __>, filled with 7."""
+    made = [tf.Variable(np.full(shape, 7, np.float32), name='N/' + name.replace('__', '/'))
+            for name, shape in shapes.items()]
+    session.run(tf.global_variables_initializer())
+    return made
+
+
+def message(call, *arguments, **keywords):
+    """The one line of an InputError."""
+    with pytest.raises(InputError) as caught:
+        call(*arguments, **keywords)
+    assert '\n' not in str(caught.value)
+    return str(caught.value)
+
+
+# Reading
+
+@pytest.mark.parametrize('channels, width', [(1024, 1), (384, 3 / 8), (3, 3 / 1024)])
+def test_the_shapes_tell_the_width(tmp_path, channels, width):
+    path = write(tmp_path, {'A/B/conv6_1/weights': np.zeros((1, 1, 2, channels), np.float32),
+                            'A/C/conv6_1/weights': np.zeros((1, 1, 2, channels), np.float32)})
+    assert Checkpoint(path).width() == width
+
+
+def test_a_checkpoint_of_two_widths_is_refused(tmp_path):
+    path = write(tmp_path, {'A/conv6_1/weights': np.zeros((1, 1, 2, 8), np.float32),
+                            'B/conv6_1/weights': np.zeros((1, 1, 2, 16), np.float32)})
+    assert '8, 16' in message(Checkpoint(path).width)
+
+
+def test_any_file_of_a_checkpoint_names_it(tmp_path):
+    path = write(tmp_path, {'a': np.zeros(2, np.float32)})
+    for ending in ('', '.index', '.data-00000-of-00001', '.meta'):
+        assert Checkpoint(path + ending).path == path
+
+
+def test_restoring_casts_fills_and_reports(tmp_path, session):
+    path = write(tmp_path, {
+        'N/conv1/weights': np.array([[.5, 1e-3]], np.float16), 'N/conv1/weights/Adam': np.ones((1, 2), np.float32),
+        'N/conv1/weights/Adam_1': np.ones((1, 2), np.float32), 'beta1_power': np.float32(.5),
+        'global_step': np.int64(3), 'M/conv1/weights': np.ones(3, np.float32)})
+    net = variables(session, conv1__weights=(1, 2), conv1__biases=(2,), deconv5__biases=(4,), fuse_deconv0__biases=(1,),
+                    upsample_flow6to5__biases=(2,), fuse_upsample_flow1to0__biases=(2,), deconv5__weights=(2,))
+    report = restore(session, Checkpoint(path), net, complete=False)
+    assert report == (['N/conv1/weights'], ['N/conv1/biases', 'N/deconv5/weights'], ['M/conv1/weights'])
+    weights, biases, *zero, deconv = session.run(net)
+    np.testing.assert_array_equal(weights, np.array([[.5, 1e-3]], np.float16).astype(np.float32))
+    np.testing.assert_array_equal(biases, [7, 7])
+    np.testing.assert_array_equal(np.concatenate(zero), np.zeros(9))
+    np.testing.assert_array_equal(deconv, [7, 7])
+    assert describe(Checkpoint(path), report).splitlines() == [
+        path + ': 1 variables loaded',
+        '  2 missing, left at their initial value: N/conv1/biases, N/deconv5/weights',
+        '  1 unused: M/conv1/weights']
+
+
+def test_a_net_that_must_be_complete(tmp_path, session):
+    path = write(tmp_path, {'N/a': np.ones(2, np.float32)})
+    net = variables(session, a=(2,), b=(2,), deconv2__biases=(2,))
+    assert 'lacks 1 of the 3 variables of this net: N/b' in message(restore, session, Checkpoint(path), net, True)
+    restore(session, Checkpoint(path), [net[0], net[2]], complete=True)
+    np.testing.assert_array_equal(session.run(net), [[1, 1], [7, 7], [0, 0]])
+
+
+def test_another_net_is_refused_with_both_names(tmp_path, session):
+    path = write(tmp_path, {'M/conv1/weights': np.ones(2, np.float32)})
+    error = message(restore, session, Checkpoint(path), variables(session, conv1__weights=(2,)), complete=False)
+    assert path in error and 'M/conv1/weights' in error and 'N/conv1/weights' in error
+
+
+def test_a_shape_that_differs_is_refused_with_both_shapes(tmp_path, session):
+    path = write(tmp_path, {'N/a': np.ones((2, 3), np.float32)})
+    error = message(restore, session, Checkpoint(path), variables(session, a=(3, 2)), complete=False)
+    assert 'N/a is [2, 3], but (3, 2)' in error
+
+
+@pytest.mark.parametrize('value', [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize('kind', [np.float16, np.float32])
+def test_what_is_not_finite_is_refused(tmp_path, session, value, kind):
+    path = write(tmp_path, {'N/a': np.array([1, value], kind)})
+    assert 'N/a holds NaN or infinity' in message(restore, session, Checkpoint(path), variables(session, a=(2,)), True)
+
+
+def test_a_net_alone_has_no_step(tmp_path):
+    path = write(tmp_path, {'N/a': np.ones(2, np.float32)})
+    assert path in message(Checkpoint(path).step) and '--pretrained' in message(Checkpoint(path).step)
+    assert Checkpoint(write(tmp_path, {'global_step': np.int64(12)})).step() == 12
+
+
+# Damaged
+
+def cut(path, share):
+    with open(path, 'r+b') as file:
+        file.truncate(int(os.path.getsize(path) * share))
+
+
+@pytest.mark.parametrize('damage', ['missing', 'folder', 'text', 'index cut', 'index empty', 'data cut', 'data empty',
+                                    'data missing', 'a bit'])
+def test_a_damaged_checkpoint_is_refused(tmp_path, session, damage):
+    path = write(tmp_path, {'N/a': np.arange(1000, dtype=np.float32)})
+    index, data = path + '.index', path + '.data-00000-of-00001'
+    if damage in ('missing', 'folder', 'text'):
+        os.remove(index)
+    if damage == 'folder':
+        os.mkdir(path)
+    if damage == 'text':
+        (tmp_path / 'x.ckpt').write_text('no weights')
+    if damage.endswith(('cut', 'empty')):
+        cut(index if damage.startswith('index') else data, .5 if damage.endswith('cut') else 0)
+    if damage == 'data missing':
+        os.remove(data)
+    if damage == 'a bit':
+        with open(data, 'r+b') as file:
+            file.seek(100)
+            file.write(b'?')
+    net = variables(session, a=(1000,))
+    assert message(lambda: restore(session, Checkpoint(path), net, True)).startswith(path)
+
+
+def test_paths_that_tensorflow_takes_for_patterns(tmp_path, session):
+    net = variables(session, a=(1,))
+    folder = tmp_path / 'run [1]'
+    folder.mkdir()
+    assert 'run [1]' in message(Keeper, str(folder), net, net)
+    assert 'run [1]' in message(Checkpoint, write(folder, {'N/a': np.ones(1, np.float32)}))
+    spaces = tmp_path / 'über * a run?'
+    spaces.mkdir()
+    restore(session, Checkpoint(write(spaces, {'N/a': np.ones(1, np.float32)})), net, True)
+
+
+# Keeping
+
+@pytest.fixture
+def keep(tmp_path, session):
+    """A function that saves with a new Keeper in `folder`: the state `step`, or the net if `epe` is the best."""
+    folder = tmp_path / 'run'
+    folder.mkdir()
+    net = tf.Variable(0., name='N/a')
+    step = tf.Variable(np.int64(0), name='global_step')
+    keeper = Keeper(str(folder), [net], [net, step])
+
+    def save(number=None, epe=None):
+        session.run([net.initializer, step.initializer], {net.initializer.inputs[1]: number or epe,
+                                                          step.initializer.inputs[1]: number or 0})
+        return keeper.save_latest(session, number) if number else keeper.save_if_best(session, epe)
+    save.folder = str(folder)
+    return save
+
+
+def files(folder):
+    return sorted(os.listdir(folder))
+
+
+def test_the_newest_state_is_kept_alone(keep):
+    for step in (9, 10, 11):
+        keep(step)
+        assert files(keep.folder) == ['latest.ckpt-%d.data-00000-of-00001' % step, 'latest.ckpt-%d.index' % step]
+        assert latest(keep.folder) == os.path.join(keep.folder, 'latest.ckpt-%d' % step)
+        assert Checkpoint(latest(keep.folder)).step() == step
+
+
+def test_the_best_net_is_kept_alone_and_without_the_state(keep):
+    assert [keep(epe=epe) for epe in (2.5, 3., 2.4999999, 1.25, float('nan'), 1.2500004)] == [
+        True, False, False, True, False, False]
+    assert files(keep.folder) == ['model-loss-1.250000.ckpt.data-00000-of-00001', 'model-loss-1.250000.ckpt.index']
+    best = Checkpoint(os.path.join(keep.folder, 'model-loss-1.250000.ckpt'))
+    assert list(best.shapes) == ['N/a'] and best.read('N/a', np.float32) == 1.25
+
+
+def test_the_best_of_an_earlier_run_stays(keep, session):
+    keep(epe=1.5)
+    again = Keeper(keep.folder, tf.global_variables(), tf.global_variables())
+    assert not again.save_if_best(session, 1.75)
+    assert 'model-loss-1.500000.ckpt.index' in files(keep.folder)
+    assert again.save_if_best(session, 1.25)
+    assert files(keep.folder) == ['model-loss-1.250000.ckpt.data-00000-of-00001', 'model-loss-1.250000.ckpt.index']
+
+
+def test_the_two_kinds_do_not_touch_each_other_nor_other_files(keep):
+    keep(3)
+    keep(epe=1.5)
+    strangers = ['latest.ckpt-old.txt', 'model-loss.csv', 'my.ckpt-3.index']
+    for name in strangers:
+        open(os.path.join(keep.folder, name), 'w').close()
+    keep(4)
+    keep(epe=1.25)
+    assert [name for name in files(keep.folder) if name.endswith('.index')] == [
+        'latest.ckpt-4.index', 'model-loss-1.250000.ckpt.index', 'my.ckpt-3.index']
+    assert set(strangers) < set(files(keep.folder)) and latest(keep.folder).endswith('latest.ckpt-4')
+
+
+def test_no_folder_no_state(tmp_path):
+    assert latest(str(tmp_path)) is None and latest(str(tmp_path / 'missing')) is None
+    (tmp_path / 'latest.ckpt-5.data-00000-of-00001').write_text('a half')
+    (tmp_path / 'latest.ckpt-x.index').write_text('a stranger')
+    assert latest(str(tmp_path)) is None
+
+
+@pytest.mark.parametrize('kind', ['latest', 'best'])
+def test_a_kill_at_any_moment_of_saving_leaves_a_whole_checkpoint(keep, monkeypatch, kind):
+    def save(value):
+        keep(value) if kind == 'latest' else keep(epe=10. - value)
+
+    def kept():
+        """What the checkpoints in the folder were saved for; a damaged one is an error."""
+        prefixes = [os.path.join(keep.folder, name[:-6]) for name in files(keep.folder) if name.endswith('.index')]
+        values = [float(Checkpoint(prefix).read('N/a', np.float32)) for prefix in prefixes]
+        return [10 - value if kind == 'best' else value for value in values]
+
+    save(1)
+    for moment in range(100):
+        with monkeypatch.context() as patch:
+            left = [moment]
+
+            def counted(function):
+                def call(*arguments, **keywords):
+                    left[0] -= 1
+                    if left[0] < 0:
+                        raise Killed
+                    return function(*arguments, **keywords)
+                return call
+
+            for name in ('mkdir', 'replace', 'rmdir', 'remove'):
+                patch.setattr(checkpoint.os, name, counted(getattr(os, name)))
+            patch.setattr(checkpoint.shutil, 'rmtree', counted(shutil.rmtree))
+            try:
+                save(2 + moment)
+                break
+            except Killed:
+                assert max(kept()) in (1 + moment, 2 + moment)
+        save(2 + moment)
+    assert moment >= 7  # clearing up, a folder, two moves, its end, two removals
+    assert kept() == [2 + moment] and len(files(keep.folder)) == 2
+
+
+def test_a_folder_that_is_gone(keep):
+    os.rmdir(keep.folder)
+    assert 'cannot be written' in message(keep, 3)
+
+
+def test_a_net_of_a_width_between_the_steps_can_be_read_again(tmp_path, session):
+    width = flags.train_flags().parse_args(['--width', '0.0391']).width  # 3 channels at conv1; at 40 / 1024 it were 2
+    path = save_net(tmp_path / 'n.ckpt', 'S', width)
+    FlowNet('S', Checkpoint(path).width()).build((64, 64))
+    assert not restore(session, Checkpoint(path), tf.global_variables(), complete=True).unused

@@ -1,0 +1,155 @@
+"""From pairs to batches: order, epochs, crops, and the threads that read ahead."""
+import itertools
+import threading
+
+import numpy as np
+import pytest
+
+from src.data import pipeline
+from src.data.pipeline import begun, prefetch, random_crop, training_batches
+from src.data.samples import Sample
+from src.files import InputError
+
+SIZE = (20, 24)
+
+
+def coded(number, size=SIZE):
+    """A sample whose every pixel tells where it comes from: images (y, x, number), flow (x, y), valid like a chess
+    board."""
+    y, x = np.mgrid[:size[0], :size[1]]
+    image = np.stack([y, x, np.full(size, number)], axis=-1).astype(np.uint8)
+    return Sample(image, image + 100, np.stack([x, y], axis=-1).astype(np.float32), (x + y) % 2 == 0,
+                  'sample %d' % number)
+
+
+@pytest.fixture
+def pairs(monkeypatch):
+    """Seven pairs, numbers in the place of files."""
+    monkeypatch.setattr(pipeline, 'load', coded)
+    return list(range(7))
+
+
+def take(count, *arguments, **keywords):
+    return list(itertools.islice(training_batches(*arguments, **keywords), count))
+
+
+def numbers(batches):
+    """Which pairs are in the batches, in order."""
+    return [int(number) for batch in batches for number in batch.image_a[:, 0, 0, 2]]
+
+
+def assert_same(batches, others):
+    assert len(batches) == len(others)
+    for batch, other in zip(batches, others):
+        for array, expected in zip(batch, other):
+            np.testing.assert_array_equal(array, expected)
+
+
+def test_prefetch_keeps_the_order_though_the_first_takes_longest():
+    second_is_done = threading.Event()
+
+    def work(item):
+        if item == 0:
+            assert second_is_done.wait(10)
+        if item == 1:
+            second_is_done.set()
+        return 10 * item
+
+    assert list(prefetch(work, range(6), workers=2, ahead=3)) == [0, 10, 20, 30, 40, 50]
+
+
+def test_prefetch_reads_so_far_ahead_and_no_farther():
+    taken = []
+    items = (taken.append(item) or item for item in itertools.count())
+    results = prefetch(lambda item: item, items, workers=2, ahead=3)
+    assert taken == []
+    assert [next(results), next(results)] == [0, 1]
+    assert taken == [0, 1, 2, 3, 4]
+    results.close()
+
+
+def test_prefetch_passes_an_error_on_in_its_place_and_ends_its_threads():
+    def work(item):
+        if item == 2:
+            raise InputError('two is wrong')
+        return item
+
+    before = threading.active_count()
+    results = prefetch(work, range(5), workers=4, ahead=5)
+    assert [next(results), next(results)] == [0, 1]
+    with pytest.raises(InputError, match='two is wrong'):
+        next(results)
+    assert threading.active_count() == before
+    assert list(results) == []
+
+
+@pytest.mark.parametrize('end', ['exhausted', 'closed', 'forgotten'])
+def test_threads_end(pairs, end):
+    before = threading.active_count()
+    if end == 'exhausted':
+        list(prefetch(coded, pairs, 3, 4))
+    else:
+        batches = training_batches(pairs, 2, SIZE, seed=0)
+        next(batches)
+        assert threading.active_count() > before
+        if end == 'closed':
+            batches.close()
+        del batches
+    assert threading.active_count() == before
+
+
+def test_batches_depend_on_the_seed_alone(pairs):
+    batches = take(5, pairs, 3, (8, 8), seed=4, workers=1)
+    assert_same(batches, take(5, pairs, 3, (8, 8), seed=4, workers=5))
+    assert numbers(batches) != numbers(take(5, pairs, 3, (8, 8), seed=5))
+
+
+@pytest.mark.parametrize('start', [1, 4, 11])
+def test_beginning_later_equals_going_on(pairs, start):
+    assert_same(take(12, pairs, 3, (8, 8), seed=4)[start:], take(12 - start, pairs, 3, (8, 8), seed=4, start=start))
+
+
+@pytest.mark.parametrize('batch_size', [1, 3, 7, 10])
+def test_every_pair_comes_once_an_epoch_in_a_new_order(pairs, batch_size):
+    order = numbers(take(-(-21 // batch_size), pairs, batch_size, SIZE, seed=1))
+    epochs = [order[:7], order[7:14], order[14:21]]
+    assert all(sorted(epoch) == pairs for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+
+
+def test_a_batch_has_the_types_of_the_contract(pairs):
+    batch = take(1, pairs, 3, (8, 12), seed=0)[0]
+    assert [(array.dtype, array.shape) for array in batch] == [
+        (np.uint8, (3, 8, 12, 3)), (np.uint8, (3, 8, 12, 3)), (np.float32, (3, 8, 12, 2)), (bool, (3, 8, 12))]
+
+
+def test_crops_lie_inside_and_are_the_same_for_images_and_flow():
+    places = set()
+    for seed in range(300):
+        crop = random_crop(coded(7), (18, 21), np.random.RandomState(seed))
+        top, left = (int(code) for code in crop.image_a[0, 0, :2])
+        y, x = np.mgrid[top:top + 18, left:left + 21]
+        np.testing.assert_array_equal(crop.image_a[..., 0], y)
+        np.testing.assert_array_equal(crop.image_a[..., 1], x)
+        np.testing.assert_array_equal(crop.image_b, crop.image_a + 100)
+        np.testing.assert_array_equal(crop.flow, np.stack([x, y], axis=-1))
+        np.testing.assert_array_equal(crop.valid, (x + y) % 2 == 0)
+        places.add((top, left))
+    assert places == set(itertools.product(range(3), range(4)))  # all places, the last row and column included
+
+
+def test_a_crop_of_the_whole_image_is_the_image(pairs):
+    for array, expected in zip(random_crop(coded(3), SIZE, np.random.RandomState(0)), coded(3)):
+        np.testing.assert_array_equal(array, expected)
+
+
+@pytest.mark.parametrize('size', [(21, 8), (8, 25)])
+def test_a_crop_is_never_padded(size):
+    with pytest.raises(InputError, match=r'sample 3 is 20 x 24 .* --image_size %d,%d' % size):
+        random_crop(coded(3), size, np.random.RandomState(0))
+
+
+def test_begun_raises_now_and_loses_nothing(pairs):
+    assert_same(list(itertools.islice(begun(training_batches(pairs, 2, (8, 8), 0)), 3)), take(3, pairs, 2, (8, 8), 0))
+    with pytest.raises(InputError, match='smaller than --image_size 99,8'):
+        begun(training_batches(pairs, 2, (99, 8), 0))

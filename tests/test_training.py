@@ -1,0 +1,224 @@
+"""Training from start to end: what is written, what is trained, and that a run can be stopped and gone on with.
+
+One unbroken run of a thin FlowNetS is what the others are held against.
+"""
+import csv
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from dataset_files import write_sintel
+from running import ROOT, run, save_net
+from src.run.checkpoint import Checkpoint, latest
+
+STEPS = 40
+
+
+@pytest.fixture(scope='module')
+def place(tmp_path_factory):
+    """The folder with set/ and all runs."""
+    folder = tmp_path_factory.mktemp('training')
+    write_sintel(folder / 'set')
+    return folder
+
+
+def flags(place, result, **changes):
+    """The flags of the unbroken run into the folder `result`, but for the changes."""
+    settings = dict(dataset=place / 'set', train_file=place / 'set' / 'list.txt', val_file=place / 'set' / 'list.txt',
+                    result=place / result, net='S', width=1 / 32, image_size='48,48', batch_size=2, train_step=STEPS,
+                    save_step=10, log_step=1, learning_rates='1e-3,5e-4', step_values=30, seed=5, chip='cpu')
+    settings.update(changes)
+    return [str(text) for name, value in settings.items() for text in ('--' + name, value)]
+
+
+def train(place, result, **changes):
+    """Runs flownet2_train.py in this process to its end; returns what it printed."""
+    ended = run('flownet2_train', *flags(place, result, **changes))
+    assert (ended.status, ended.err) == (0, '')
+    return ended.out
+
+
+def refused(place, result, **changes):
+    """The one line of a run that refuses to begin."""
+    ended = run('flownet2_train', *flags(place, result, **changes))
+    assert ended.status == 1 and ended.err.count('\n') == 1
+    return ended.err
+
+
+def process(place, result, **changes):
+    """Starts flownet2_train.py as a process; its output goes to <result>.log."""
+    with open(str(place / result) + '.log', 'wb') as log:
+        return subprocess.Popen([sys.executable, os.path.join(ROOT, 'flownet2_train.py')]
+                                + flags(place, result, **changes), stdout=log, stderr=subprocess.PIPE)
+
+
+def curves(place, result):
+    """{step: loss} and {step: EPE of validation} from history.csv; each step is there once."""
+    with open(str(place / result / 'history.csv'), newline='') as file:
+        rows = list(csv.DictReader(file))
+    losses = [(int(row['step']), float(row['loss'])) for row in rows if row['loss']]
+    validations = [(int(row['step']), float(row['val_epe'])) for row in rows if row['val_epe']]
+    assert len(set(losses)) == len(dict(losses)) and len(rows) == len(losses) + len(validations)
+    return dict(losses), dict(validations)
+
+
+def wait_for_step(place, result, running, step):
+    """Returns as soon as the history of a running process has a row of `step`."""
+    end = time.time() + 120
+    while running.poll() is None and time.time() < end:
+        path = place / result / 'history.csv'
+        if path.exists() and '\n%d,' % step in path.read_text():
+            return
+        time.sleep(.002)
+    raise AssertionError('the run ended or hung before step %d' % step)
+
+
+def names(place, result):
+    return sorted(os.listdir(str(place / result)))
+
+
+def close(curve, expected):
+    assert sorted(curve) == sorted(expected)
+    np.testing.assert_allclose([curve[step] for step in sorted(curve)], [expected[step] for step in sorted(curve)],
+                               rtol=1e-3)
+
+
+@pytest.fixture(scope='module')
+def whole(place):
+    """Makes the unbroken run whole/; returns what it printed."""
+    return train(place, 'whole')
+
+
+@pytest.fixture(scope='module')
+def broken(place):
+    """Makes the runs killed/ (kill -9) and stopped/ (Ctrl-C), both broken off after step 12; returns the processes.
+
+    Both at once: importing TensorFlow takes its time.
+    """
+    ends = {'killed': signal.SIGKILL, 'stopped': signal.SIGINT}
+    processes = {name: process(place, name, train_step=STEPS if name == 'killed' else 10 ** 6) for name in ends}
+    try:
+        for name, end in ends.items():
+            wait_for_step(place, name, processes[name], 12)
+            processes[name].send_signal(end)
+        for ended in processes.values():
+            ended.stderr = ended.communicate(timeout=60)[1]
+    finally:
+        for ended in processes.values():
+            ended.kill()
+    return processes
+
+
+def test_what_a_run_leaves(place, whole):
+    losses, validations = curves(place, 'whole')
+    assert sorted(losses) == list(range(1, STEPS + 1)) and sorted(validations) == [10, 20, 30, 40]
+    best = 'model-loss-%.6f.ckpt' % min(validations.values())
+    assert names(place, 'whole') == ['config.json', 'history.csv'] + [
+        prefix + ending for prefix in ('latest.ckpt-40', best) for ending in ('.data-00000-of-00001', '.index')]
+    state, net = Checkpoint(latest(str(place / 'whole'))), Checkpoint(str(place / 'whole' / best))
+    assert state.step() == STEPS and len(net.shapes) == 46
+    assert sorted(name for name in state.shapes if not re.search('Adam|step|power', name)) == sorted(net.shapes)
+    assert state.shapes['FlowNetS/conv6/weights/Adam_1'] == state.shapes['FlowNetS/conv6/weights']
+
+
+def test_the_loss_goes_down(place, whole):
+    losses = curves(place, 'whole')[0]
+    assert np.mean([losses[step] for step in range(31, 41)]) < .7 * np.mean([losses[step] for step in range(1, 4)])
+
+
+def test_the_rates_in_the_history(place, whole):
+    with open(str(place / 'whole' / 'history.csv'), newline='') as file:
+        rates = [(int(row['step']), float(row['learning_rate'])) for row in csv.DictReader(file) if row['loss']]
+    assert rates == [(step, 1e-3 if step <= 30 else 5e-4) for step in range(1, STEPS + 1)]
+
+
+def test_config_and_log(place, whole):
+    config = json.loads((place / 'whole' / 'config.json').read_text())
+    assert config['image_size'] == [48, 48] and config['learning_rates'] == [1e-3, 5e-4] and config['seed'] == 5
+    assert (config['net'], config['width'], config['weight_decay'], config['trainable']) == ('S', 1 / 32, 4e-4, 'last')
+    assert re.search(r'^Time Used===>>>\[FP\+BP\]:[\d.]+ \(ms\) \[data\]:[\d.]+ \(ms\)$', whole, re.M)
+    assert re.search(r'^step 40/40  loss [\d.]+  EPE [\d.]+  rate 0.0005  [\d.]+ pairs/s  ETA 0:00:00$', whole, re.M)
+
+
+def test_validation_is_that_of_flownet2_val(place, whole):
+    losses, validations = curves(place, 'whole')
+    result = run('flownet2_val', '--dataset', place / 'set', '--test_file', place / 'set' / 'list.txt', '--net', 'S',
+                 '--checkpoint', place / 'whole' / ('model-loss-%.6f.ckpt' % min(validations.values())),
+                 '--image_size', '64,64', '--chip', 'cpu', '--batch_size', 3)
+    average = float(re.search('Average EPE = (.*)', result.out).group(1))
+    assert abs(average - min(validations.values())) < 2e-4
+
+
+# Stopped and gone on with
+
+def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(place, whole, broken):
+    assert broken['killed'].returncode == -signal.SIGKILL and Checkpoint(latest(str(place / 'killed'))).step() < STEPS
+    assert 'step 10: validation EPE' in (place / 'killed.log').read_text()  # nothing of the log was lost
+    train(place, 'killed', resume_path=place / 'killed')
+    for curve, expected in zip(curves(place, 'killed'), curves(place, 'whole')):
+        close(curve, expected)
+    assert [name for name in names(place, 'killed') if 'latest' in name] == [
+        'latest.ckpt-40.data-00000-of-00001', 'latest.ckpt-40.index']
+
+
+def test_ctrl_c_saves_and_ends_with_130(place, whole, broken):
+    assert (broken['stopped'].returncode, broken['stopped'].stderr) == (130, b'')
+    state = latest(str(place / 'stopped'))
+    step = Checkpoint(state).step()
+    assert state.endswith('-%d' % step) and step >= 12
+    assert 'stopped at step %d; go on with --resume_path' % step in (place / 'stopped.log').read_text()
+    losses, expected = curves(place, 'stopped')[0], curves(place, 'whole')[0]
+    assert max(losses) in (step - 1, step)  # Ctrl-C may come between a step and its row
+    both = sorted(set(losses) & set(expected))  # and the same seed gave the same run, in another process
+    close({step: losses[step] for step in both}, {step: expected[step] for step in both})
+
+
+def test_a_run_that_was_stopped_while_it_validated_makes_up_for_it(place, whole):
+    shutil.copytree(str(place / 'whole'), str(place / 'unvalidated'))
+    history = place / 'unvalidated' / 'history.csv'
+    history.write_bytes(b''.join(history.read_bytes().splitlines(True)[:-1]))
+    for name in names(place, 'unvalidated'):
+        if name.startswith('model-loss'):
+            (place / 'unvalidated' / name).unlink()
+    train(place, 'unvalidated', resume_path=latest(str(place / 'unvalidated')))
+    for curve, expected in zip(curves(place, 'unvalidated'), curves(place, 'whole')):
+        close(curve, expected)
+    assert len(names(place, 'unvalidated')) == 6
+
+
+def test_a_run_is_not_lost_to_another(place, whole, broken):
+    before = {name: (place / 'whole' / name).read_bytes() for name in names(place, 'whole')}
+    for resume_path in ('', place / 'killed', place / 'nothing here'):
+        line = refused(place, 'whole', resume_path=resume_path)
+        assert 'holds a run already' in line and '--resume_path %s' % (place / 'whole') in line
+    assert {name: (place / 'whole' / name).read_bytes() for name in names(place, 'whole')} == before
+
+
+# What is trained
+
+def test_the_last_net_is_trained_and_the_earlier_ones_are_not(place):
+    """With so much weight decay, Adam's first step of a decayed weight is the rate, against its sign."""
+    pretrained = save_net(place / 'CS.ckpt', 'CS')
+    out = train(place, 'last', net='CS', width=1, image_size='64,64', pretrained=pretrained, resume_path=place / 'last', train_step=1,
+                learning_rates='1e-4', step_values='', weight_decay=1e6)
+    assert 'begins at step 0' in out and 'CS.ckpt: 94 variables loaded' in out
+    before, after = Checkpoint(pretrained), Checkpoint(latest(str(place / 'last')))
+    for name in sorted(before.shapes):
+        old, new = before.read(name, np.float32), after.read(name, np.float32)
+        if name.startswith('FlowNetCS/FlowNetC/'):
+            np.testing.assert_array_equal(new, old)
+            assert name + '/Adam' not in after.shapes
+            continue
+        assert (new != old).any(), name
+        large = np.abs(old) > .01
+        decayed = np.allclose((new - old)[large], -1e-4 * np.sign(old[large]), atol=1e-6)
+        assert decayed == (name.endswith('weights') and 'deconv' not in name and 'upsample' not in name) or not (
+            large.any()), name
