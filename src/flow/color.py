@@ -5,7 +5,7 @@ saturation the length of the motion.
 """
 import numpy as np
 
-from src.flow.io import known
+from src.flow.known import known
 
 # From one RGB corner to the next, in so many steps: more of them where the eye tells more hues apart.
 RAMPS = (((1, 0, 0), 15), ((1, 1, 0), 6), ((0, 1, 0), 4), ((0, 1, 1), 11), ((0, 0, 1), 13), ((1, 0, 1), 6))

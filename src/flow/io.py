@@ -11,12 +11,11 @@ import cv2
 import numpy as np
 
 from src.files import InputError, replacing
+from src.flow.known import UNKNOWN, known
 from src.flow.whole import is_whole
 
 MIN_SIDE = 16  # pixels of an image that the networks can still halve
 MAX_SIDE = 100000  # pixels: a header that claims more is damaged
-MAX_FLOW = 1e9  # pixels: Middlebury's bound, a motion beyond it stands for "unknown"
-UNKNOWN = 1e10  # what Middlebury's own files hold at unknown pixels
 FLO_MAGIC = 202021.25
 FLO_HEADER = struct.Struct('<fii')  # magic, width, height
 PFM_HEADER = re.compile(rb'(P[Ff])\s+([-+]?\d{1,18})\s+([-+]?\d{1,18})\s+([-+]?[\d.]+(?:[eE][-+]?\d+)?)(?:\r\n|\s)')
@@ -101,12 +100,6 @@ def write_flow(path, flow, valid=None):
     else:
         write = write_flo if ending == '.flo' else write_pfm
         write(path, np.where(valid[..., None], flow, UNKNOWN))
-
-
-def known(flow):
-    """Where a flow (H, W, 2) is known: bool (H, W), False at NaN, infinity and beyond 1e9 pixels."""
-    with np.errstate(invalid='ignore'):
-        return (np.abs(flow) <= MAX_FLOW).all(axis=-1)  # NaN compares as False
 
 
 def read_flo(path):
