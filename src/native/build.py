@@ -1,0 +1,146 @@
+"""Builds the correlation op for the TensorFlow that is installed.
+
+    python3 -m src.native.build [--cuda auto|on|off]
+
+It takes $CXX or g++, TensorFlow's own headers and flags, and for GPUs nvcc. A library is named after all that it hangs
+on, build/tf-<version>/correlation-<cpu|cuda>-<fingerprint>.so, so that no other TensorFlow and no other state of the
+sources ever finds it.
+"""
+import argparse
+import hashlib
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+
+from src.tf import tf
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SOURCES = ('correlation.h', 'correlation_cpu.cc', 'correlation_ops.cc', 'correlation_gpu.h', 'correlation_gpu_cost.cu',
+           'correlation_gpu_gradient.cu', 'build.py')
+FOLDER = os.path.join(HERE, 'build')
+ARCHITECTURES = (60, 70, 75, 80, 90)  # the machine code of each runs on all GPUs of its first digit from its second on
+LAST_LINES = 20  # of a compiler's output
+
+
+class BuildError(Exception):
+    """There is no compiler, or it failed; the message is for the user."""
+
+
+def library():
+    """The path of this TensorFlow's build of these sources, one with CUDA before one without; None if there is none."""
+    paths = [library_path(cuda) for cuda in (True, False)]
+    return next((path for path in paths if os.path.exists(path)), None)
+
+
+def library_path(cuda):
+    """Where the build with or without CUDA lies, made or not."""
+    digest = hashlib.sha256()
+    for name in SOURCES:
+        with open(os.path.join(HERE, name), 'rb') as file:
+            digest.update(file.read())
+    flags = [flag for flag in tf.sysconfig.get_compile_flags() if not flag.startswith('-I')]
+    digest.update(' '.join(flags).encode())  # the ABI of the standard library is among them
+    name = 'correlation-%s-%s.so' % ('cuda' if cuda else 'cpu', digest.hexdigest()[:12])
+    return os.path.join(FOLDER, 'tf-' + tf.VERSION, name)
+
+
+def build(cuda='auto'):
+    """Builds the library unless it is there.
+
+    Args:
+        cuda: 'on', 'off', or 'auto' for 'on' where TensorFlow can use CUDA and nvcc is found.
+
+    Returns:
+        Its path.
+
+    Raises:
+        BuildError: a compiler is missing or failed.
+    """
+    nvcc = None if cuda == 'off' else find_nvcc()
+    if cuda == 'on' and not nvcc:
+        raise BuildError('--cuda on: it takes a TensorFlow with CUDA, and nvcc on the PATH or in $CUDA_HOME/bin')
+    path = library_path(bool(nvcc))
+    if not os.path.exists(path):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=os.path.dirname(path)) as folder:
+            unfinished = os.path.join(folder, 'correlation.so')
+            _compile(folder, unfinished, nvcc)
+            os.replace(unfinished, path)
+        _remove_outdated(os.path.dirname(path))
+    return path
+
+
+def find_nvcc():
+    """The path of nvcc, if this TensorFlow can use what it makes; else None."""
+    homes = [os.environ.get(name) for name in ('CUDA_HOME', 'CUDA_PATH')] + ['/usr/local/cuda']
+    path = [os.environ.get('PATH', '')] + [os.path.join(home, 'bin') for home in homes if home]
+    return shutil.which('nvcc', path=os.pathsep.join(path)) if tf.test.is_built_with_cuda() else None
+
+
+def _remove_outdated(folder):
+    """Removes the builds of other states of the sources."""
+    current = [os.path.basename(library_path(cuda)) for cuda in (True, False)]
+    for name in os.listdir(folder):
+        if name.endswith('.so') and name not in current:
+            os.remove(os.path.join(folder, name))
+
+
+def _compile(folder, path, nvcc):
+    """Compiles the sources side by side into `folder` and links them to `path`."""
+    cxx = shlex.split(os.environ.get('CXX') or 'g++')
+    if not shutil.which(cxx[0]):
+        raise BuildError('no C++ compiler: %s is not found (install g++, or set CXX)' % cxx[0])
+    standard, tensorflow = '-std=c++14', tf.sysconfig.get_compile_flags()  # which may ask for a later standard
+    compile_cxx = linker = cxx + ['-O3', '-fPIC', standard]
+    steps = {'correlation_cpu.cc': compile_cxx,
+             'correlation_ops.cc': compile_cxx + tensorflow + ['-Wno-deprecated-declarations']}
+    if nvcc:
+        linker = [nvcc, '-ccbin', [part for part in cxx if not part.startswith('-')][-1]]  # CXX may be 'ccache g++'
+        compile_cuda = linker + ['-O3', '-Xcompiler', '-fPIC', standard, '--expt-relaxed-constexpr']
+        compile_cuda += _architectures(nvcc)
+        steps['correlation_ops.cc'] += ['-DFLOWNET_CUDA']
+        steps.update({'correlation_gpu_cost.cu': compile_cuda, 'correlation_gpu_gradient.cu': compile_cuda})
+    objects = {source: os.path.join(folder, source + '.o') for source in steps}
+    _run([command + ['-c', source, '-o', objects[source]] for source, command in steps.items()])
+    _run([linker + ['-shared', '-o', path] + list(objects.values()) + tf.sysconfig.get_link_flags()])
+
+
+def _architectures(nvcc):
+    """nvcc's flags for each architecture that it knows, and for code that GPUs to come compile themselves."""
+    known = set(re.findall(r'compute_(\d+)', subprocess.check_output([nvcc, '--help'], universal_newlines=True)))
+    chosen = [str(number) for number in ARCHITECTURES if str(number) in known]
+    if not chosen:
+        raise BuildError('%s: knows none of the architectures %s' % (nvcc, ', '.join(map(str, ARCHITECTURES))))
+    targets = ['arch=compute_%s,code=sm_%s' % (number, number) for number in chosen]
+    targets.append('arch=compute_%s,code=compute_%s' % (chosen[-1], chosen[-1]))
+    return [part for target in targets for part in ('-gencode', target)]
+
+
+def _run(commands):
+    """Runs commands side by side in the folder of the sources."""
+    processes = [subprocess.Popen(command, cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                  universal_newlines=True, errors='replace') for command in commands]
+    outputs = [process.communicate()[0] for process in processes]
+    for command, process, output in zip(commands, processes, outputs):
+        if process.returncode:
+            lines = output.rstrip().split('\n')[-LAST_LINES:]
+            raise BuildError('%s\nfailed with status %d:\n%s' % (
+                ' '.join(map(shlex.quote, command)), process.returncode, '\n'.join(lines)))
+
+
+def main():
+    parser = argparse.ArgumentParser(description='Builds the correlation op for the TensorFlow that is installed.')
+    parser.add_argument('--cuda', choices=('auto', 'on', 'off'), default='auto',
+                        help='with kernels for NVIDIA GPUs; auto: where TensorFlow can use them and nvcc is found')
+    try:
+        print(build(parser.parse_args().cuda))
+    except (BuildError, OSError, subprocess.SubprocessError) as error:
+        sys.exit(str(error))
+
+
+if __name__ == '__main__':
+    main()
