@@ -7,13 +7,23 @@ PYTHON ?= $(shell for p in python3.7 "$$(pyenv root 2>/dev/null)"/versions/3.7.*
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 VENV := .venv/py$(VERSION)
 
-.PHONY: demo test venv clean
+.PHONY: demo test smoke native venv clean
 
 demo: venv
 	PYTHON=$(CURDIR)/$(VENV)/bin/python sh tools/demo.sh
 
 test: venv
 	$(VENV)/bin/python -m pytest tests
+
+# All stages of the training, from nothing to FlowNet2, on generated pairs and a step or so each.
+smoke: venv
+	rm -rf .venv/smoke
+	PYTHON=$(CURDIR)/$(VENV)/bin/python sh tools/train_stages.sh synthetic:1 .venv/smoke --scale 0.000001 \
+		--width 0.015625 --image_size 64,64 --batch_size 1 --save_step 1 --log_step 1 --chip cpu
+
+# The native correlation op, for this TensorFlow (src/native/build.py); the graph does not use it yet.
+native: venv
+	$(VENV)/bin/python -m src.native.build
 
 venv: $(VENV)/.installed
 

@@ -1,18 +1,27 @@
 #!/usr/bin/env python3
 """Trains or fine-tunes a net: flags → session → one call."""
-from src.data.datasets import read_list
+from src.data.mixture import find_mixture
 from src.run import flags
-from src.run.device import session_config
+from src.run.device import open_device
+from src.run.modelarts import Platform
+from src.run.npu import options_from
 from src.run.settings import Settings
 from src.run.train import train
 
 
 def main():
-    args = flags.train_flags().parse_args()
+    args = flags.train_flags()
+    device = open_device(args.chip, args.gpu_device, training=True, npu_options=options_from(args))
+    with Platform(args, device.rank) as platform:
+        run(args, device, platform.copy_results)
+
+
+def run(args, device, saved):
     settings = Settings.from_flags(args)
-    train_pairs = read_list(args.train_file, args.dataset, args.status)
-    val_pairs = read_list(args.val_file, args.dataset, args.status)
-    train(settings, train_pairs, val_pairs, session_config(args.chip, args.gpu_device, training=True))
+    generated = args.image_size if args.augment == 'none' else [side + 64 for side in args.image_size]
+    mixture, val = [find_mixture(args.dataset, split, args.status, generated, list_file)
+                    for split, list_file in (('train', args.train_file), ('val', args.val_file))]
+    train(settings, mixture, val.pairs, device, saved)
 
 
 if __name__ == '__main__':

@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
-"""Measures the endpoint error of a net over a list of pairs: flags → session → one call."""
-from src.data.datasets import read_list
+"""Measures the endpoint error of a net over pairs: flags → session → one call."""
+from src.data.mixture import find_mixture
 from src.files import check_folder
 from src.run import flags
 from src.run.device import session_config
 from src.run.evaluate import evaluate, report
 from src.run.inference import load_flownet
+from src.run.npu import options_from
 
 
 def main():
     args = flags.val_flags().parse_args()
-    pairs = read_list(args.test_file, args.dataset, args.status)
-    config = session_config(args.chip, args.gpu_device)
+    pairs = find_mixture(args.dataset, args.split, args.status, args.image_size, args.test_file).pairs
+    config = session_config(args.chip, args.gpu_device, npu_options=options_from(args))
     if args.result:
         check_folder(args.result)
     flownet, session = load_flownet(args.net, args.checkpoint, config, args.image_size, args.batch_size)

@@ -1,10 +1,12 @@
 """What all tests share: the project on the path, and a graph of its own for each test."""
+import importlib
 import os
 import sys
 
 import pytest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+os.environ['CUDA_VISIBLE_DEVICES'] = ''  # the numbers are float32's; a GPU would compute them in TF32
 sys.path[:0] = [ROOT, os.path.join(ROOT, 'tools'), os.path.dirname(os.path.abspath(__file__))]
 
 
@@ -16,3 +18,14 @@ def session():
         tf.set_random_seed(0)
         with tf.Session(config=tf.ConfigProto(device_count={'GPU': 0})) as session:
             yield session
+
+
+@pytest.fixture
+def npu_bridge(monkeypatch):
+    """The stand-in for npu_bridge.npu_init, importable for one test."""
+    from src.model.precision import keep_float32_by
+    monkeypatch.syspath_prepend(os.path.join(ROOT, 'tests', 'stand_ins'))
+    yield importlib.import_module('npu_bridge.npu_init')
+    for name in ('npu_bridge.npu_init', 'npu_bridge'):
+        del sys.modules[name]
+    keep_float32_by()

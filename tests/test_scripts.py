@@ -18,7 +18,8 @@ from src.run.inference import FlowNet
 from src.tf import tf
 
 A, B = texture(1, (60, 70)), texture(2, (60, 70))
-SCENES = {'alley': Scene(2, (64, 64), (3, -2)), 'cave': Scene(1, (48, 80), (30, 0)), 'market': Scene(2, (64, 64), (0, 0))}
+SCENES = {'alley': Scene(2, (64, 64), (3, -2)), 'cave': Scene(1, (48, 80), (30, 0)),
+          'market': Scene(2, (64, 64), (0, 0))}
 
 
 @pytest.fixture(scope='module')

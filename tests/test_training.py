@@ -72,7 +72,7 @@ def curves(place, result):
 
 def wait_for_step(place, result, running, step):
     """Returns as soon as the history of a running process has a row of `step`."""
-    end = time.time() + 120
+    end = time.time() + 300
     while running.poll() is None and time.time() < end:
         path = place / result / 'history.csv'
         if path.exists() and '\n%d,' % step in path.read_text():
@@ -83,6 +83,10 @@ def wait_for_step(place, result, running, step):
 
 def names(place, result):
     return sorted(os.listdir(str(place / result)))
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.rglob('*') if path.is_file()}
 
 
 def close(curve, expected):
@@ -110,7 +114,7 @@ def broken(place):
             wait_for_step(place, name, processes[name], 12)
             processes[name].send_signal(end)
         for ended in processes.values():
-            ended.stderr = ended.communicate(timeout=60)[1]
+            ended.stderr = ended.communicate(timeout=300)[1]
     finally:
         for ended in processes.values():
             ended.kill()
@@ -121,7 +125,7 @@ def test_what_a_run_leaves(place, whole):
     losses, validations = curves(place, 'whole')
     assert sorted(losses) == list(range(1, STEPS + 1)) and sorted(validations) == [10, 20, 30, 40]
     best = 'model-loss-%.6f.ckpt' % min(validations.values())
-    assert names(place, 'whole') == ['config.json', 'history.csv'] + [
+    assert names(place, 'whole') == ['config.json', 'events', 'history.csv'] + [
         prefix + ending for prefix in ('latest.ckpt-40', best) for ending in ('.data-00000-of-00001', '.index')]
     state, net = Checkpoint(latest(str(place / 'whole'))), Checkpoint(str(place / 'whole' / best))
     assert state.step() == STEPS and len(net.shapes) == 46
@@ -191,15 +195,15 @@ def test_a_run_that_was_stopped_while_it_validated_makes_up_for_it(place, whole)
     train(place, 'unvalidated', resume_path=latest(str(place / 'unvalidated')))
     for curve, expected in zip(curves(place, 'unvalidated'), curves(place, 'whole')):
         close(curve, expected)
-    assert len(names(place, 'unvalidated')) == 6
+    assert len(names(place, 'unvalidated')) == 7
 
 
 def test_a_run_is_not_lost_to_another(place, whole, broken):
-    before = {name: (place / 'whole' / name).read_bytes() for name in names(place, 'whole')}
+    before = contents(place / 'whole')
     for resume_path in ('', place / 'killed', place / 'nothing here'):
         line = refused(place, 'whole', resume_path=resume_path)
         assert 'holds a run already' in line and '--resume_path %s' % (place / 'whole') in line
-    assert {name: (place / 'whole' / name).read_bytes() for name in names(place, 'whole')} == before
+    assert contents(place / 'whole') == before
 
 
 # What is trained
@@ -207,8 +211,8 @@ def test_a_run_is_not_lost_to_another(place, whole, broken):
 def test_the_last_net_is_trained_and_the_earlier_ones_are_not(place):
     """With so much weight decay, Adam's first step of a decayed weight is the rate, against its sign."""
     pretrained = save_net(place / 'CS.ckpt', 'CS')
-    out = train(place, 'last', net='CS', width=1, image_size='64,64', pretrained=pretrained, resume_path=place / 'last', train_step=1,
-                learning_rates='1e-4', step_values='', weight_decay=1e6)
+    out = train(place, 'last', net='CS', width=1, image_size='64,64', pretrained=pretrained, train_step=1,
+                resume_path=place / 'last', learning_rates='1e-4', step_values='', weight_decay=1e6)
     assert 'begins at step 0' in out and 'CS.ckpt: 94 variables loaded' in out
     before, after = Checkpoint(pretrained), Checkpoint(latest(str(place / 'last')))
     for name in sorted(before.shapes):

@@ -8,7 +8,7 @@ import numpy as np
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from src.data.datasets import read_list
+from src.data.mixture import find_mixture
 from src.run import flags
 from src.run.evaluate import evaluate
 
@@ -26,12 +26,10 @@ def dis_flow(images_a, images_b):
 
 
 def main():
-    parser = flags.Parser('Measures the EPE of zero flow and of DIS over a list of pairs.')
-    parser.add_argument('--dataset', required=True, help='as for flownet2_val.py')
-    parser.add_argument('--test_file', required=True, help='as for flownet2_val.py')
-    parser.add_argument('--status', choices=('clean', 'final'), default='clean', help="Sintel's rendering pass")
+    parser = flags.Parser('Measures the EPE of zero flow and of DIS over pairs, as flownet2_val.py does that of a net.')
+    flags.add_pairs_flags(parser)
     args = parser.parse_args()
-    pairs = read_list(args.test_file, args.dataset, args.status)
+    pairs = find_mixture(args.dataset, args.split, args.status, args.image_size, args.test_file).pairs
     for name, flow_of in (('zero flow', zero_flow), ('DIS', dis_flow)):
         table, _ = evaluate(flow_of, pairs)
         print('%-10s Average EPE = %.4f' % (name, table.average_epe()))

@@ -7,7 +7,7 @@ import numpy as np
 from src.data.samples import Sample
 from src.data.synthetic import generate
 from src.files import InputError
-from src.flow.io import read_flow, read_image
+from src.flow.io import read_flow, read_image, read_mask
 
 Pair = collections.namedtuple('Pair', 'image_a image_b flow occlusion scene max_motion', defaults=(None,))
 Pair.__doc__ = """The files of one pair: paths, `occlusion` None where there is no map; and the scene it belongs to.
@@ -75,6 +75,19 @@ def load(pair):
     if pair.max_motion and np.abs(flow).max() > pair.max_motion:
         flow, valid = np.zeros_like(flow), np.zeros_like(valid)
     return Sample(image_a, image_b, flow, valid, pair.image_a)
+
+
+def load_with_occlusion(pair):
+    """Reads the files of a pair for a measurement: its Sample, and its occlusion map, bool (H, W), or None.
+
+    Raises:
+        InputError: as load.
+    """
+    sample, occluded = load(pair), None
+    if pair.occlusion:
+        occluded = read_mask(pair.occlusion)
+        same_size(pair.image_a, sample.image_a, pair.occlusion, occluded)
+    return sample, occluded
 
 
 def same_size(name_a, a, name_b, b):

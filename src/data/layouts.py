@@ -26,7 +26,7 @@ from src.files import InputError
 SPLITS = ('train', 'val', 'all')
 SINTEL_VAL = ('ambush_6', 'bamboo_2', 'cave_4', 'market_6', 'temple_2')  # what FlowNet 2.0's authors validate on
 THINGS_MOST = 1000  # pixels: some of FlyingThings3D's flows are absurd, and no pair with a larger motion counts
-GENERATED = {'train': 20000, 'val': 50}  # pairs
+GENERATED = {'train': 20000, 'val': 20}  # pairs
 
 Source = collections.namedtuple('Source', 'kind path weight')
 Source.__doc__ = """One part of --dataset: its kind, its folder (synthetic: the seed, as text) and its weight."""

@@ -67,6 +67,11 @@ class Mixture:
         """Every pair once, whatever its weight, in order: what a validation goes over."""
         return [pair for pairs in self._lists for pair in pairs]
 
+    @property
+    def firsts(self):
+        """The first pair of each list."""
+        return [pairs[0] for pairs in self._lists]
+
     def draw(self, seed, position):
         """The pair at a position, 0 and up, of the stream without end that `seed` (0...2^32 - 1) decides.
 

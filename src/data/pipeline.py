@@ -29,7 +29,7 @@ def prefetch(function, items, workers, ahead):
                 future.cancel()
 
 
-def training_batches(pairs, batch_size, size, seed, start=0, workers=4):
+def training_batches(pairs, batch_size, size, seed, start=0, workers=4, rank=0, ranks=1):
     """Yields batches without end: every pair once an epoch, in a new order each, at a random crop.
 
     The batch of a step depends on the seed and the step alone, so that a resumed run sees what an unbroken one does.
@@ -38,6 +38,7 @@ def training_batches(pairs, batch_size, size, seed, start=0, workers=4):
         pairs: list of datasets.Pair, or a mixture.Mixture of several.
         size: (H, W) of the crop.
         start: the step to begin with, from 0.
+        rank, ranks: which of how many processes this is, which share the pairs of each step.
 
     Raises:
         InputError: an unreadable file, or an image smaller than `size`.
@@ -48,14 +49,11 @@ def training_batches(pairs, batch_size, size, seed, start=0, workers=4):
         pair, epoch, place = mixture.draw(seed, position)
         return random_crop(load(pair), size, np.random.RandomState([seed, epoch, place]))
 
-    samples = prefetch(sample_at, itertools.count(start * batch_size), workers, ahead=4 * batch_size)
+    firsts = itertools.count((start * ranks + rank) * batch_size, ranks * batch_size)  # of each batch
+    positions = (first + place for first in firsts for place in range(batch_size))
+    samples = prefetch(sample_at, positions, workers, ahead=4 * batch_size)
     while True:
         yield stack(list(itertools.islice(samples, batch_size)))
-
-
-def begun(batches):
-    """The same batches, the first of them already there: what is wrong with it is raised now."""
-    return itertools.chain([next(batches)], batches)
 
 
 def random_crop(sample, size, rng):

@@ -2,6 +2,7 @@
 every export takes them (Ascend knows no Range; its gathers fail on an index out of range)."""
 import numpy as np
 
+from src.model.precision import float32
 from src.tf import tf
 
 
@@ -30,6 +31,7 @@ def channel_norm(x):
     return tf.sqrt(tf.maximum(squares, 1e-20))
 
 
+@float32
 def warp(image, flow):
     """Samples `image` bilinearly at (x + u, y + v); differentiable in both arguments.
 
@@ -48,8 +50,9 @@ def warp(image, flow):
     x = flow[..., 0] + grid_x[None]  # [N, H, W]
     y = flow[..., 1] + grid_y[None]
     inside = tf.logical_and(tf.logical_and(x >= 0, x < width), tf.logical_and(y >= 0, y < height))
-    x = tf.where(inside, x, tf.zeros_like(x))  # so that no index below is out of range, not even for NaN
-    y = tf.where(inside, y, tf.zeros_like(y))
+    zeros = tf.constant(0., shape=[batch, height, width])
+    x = tf.where(inside, x, zeros)  # so that no index below is out of range, not even for NaN
+    y = tf.where(inside, y, zeros)
     left, top = tf.floor(x), tf.floor(y)
     right_weight, bottom_weight = (x - left)[..., None], (y - top)[..., None]  # [N, H, W, 1]
     left, top = tf.cast(left, tf.int32), tf.cast(top, tf.int32)

@@ -52,6 +52,20 @@ class Checkpoint:
             raise InputError('%s: holds no training state; --pretrained begins with its weights' % self.path)
         return int(self.read('global_step', np.int64))
 
+    def find(self, name):
+        """The name here of what a net calls `name`: the same, or the same variable of the net in another stack.
+
+        FlowNetCS/FlowNetC/conv1/biases is found as FlowNetC/conv1/biases, and the other way round; None if it is not
+        there. InputError if several nets here would do.
+        """
+        if name in self.shapes:
+            return name
+        inner = [other for other in self.shapes if name.endswith('/' + other)]
+        outer = [other for other in self.shapes if other.endswith('/' + name)]
+        if len(outer) > 1:
+            raise InputError('%s: %s could be any of %s' % (self.path, name, ', '.join(sorted(outer))))
+        return max(inner, key=len) if inner else outer[0] if outer else None
+
     def read(self, name, dtype):
         """The value of a variable, cast to `dtype`; InputError if it cannot be read or is not finite."""
         try:
@@ -76,24 +90,51 @@ def restore(session, checkpoint, variables, complete):
         InputError: no variable in common, a shape that differs, one missing though `complete`, a damaged value.
     """
     by_name = {variable.op.name: variable for variable in variables}
-    for name, variable in by_name.items():
-        shape = checkpoint.shapes.get(name, variable.shape.as_list())
-        if list(shape) != variable.shape.as_list():
-            raise InputError('%s: %s is %s, but %s in this net' % (checkpoint.path, name, shape, variable.shape))
-    loaded = sorted(set(by_name) & set(checkpoint.shapes))
+    found = {name: checkpoint.find(name) for name in by_name}
+    loaded = sorted(name for name in by_name if found[name])
+    for name in loaded:
+        shape, expected = list(checkpoint.shapes[found[name]]), by_name[name].shape
+        if shape != expected.as_list():
+            raise InputError('%s: %s is %s, but %s in this net' % (checkpoint.path, found[name], shape, expected))
     if not loaded:
         raise InputError('%s: has no variable of this net (it holds %s, the net is of %s)'
                          % (checkpoint.path, _few(checkpoint.shapes), _few(by_name)))
-    zero = [name for name in by_name if name not in checkpoint.shapes and _is_deconv_bias(name)]
+    zero = [name for name in by_name if not found[name] and _is_deconv_bias(name)]
     missing = sorted(set(by_name) - set(loaded) - set(zero))
     if missing and complete:
         raise InputError('%s: lacks %d of the %d variables of this net: %s'
                          % (checkpoint.path, len(missing), len(by_name), _few(missing)))
-    values = {by_name[name]: checkpoint.read(name, by_name[name].dtype.base_dtype.as_numpy_dtype) for name in loaded}
+    values = {by_name[name]: checkpoint.read(found[name], by_name[name].dtype.base_dtype.as_numpy_dtype)
+              for name in loaded}
     values.update((by_name[name], np.zeros(by_name[name].shape.as_list(), np.float32)) for name in zero)
     assign(session, values)
-    unused = sorted(name for name in checkpoint.shapes if name not in by_name and not TRAINING_STATE.search(name))
+    unused = sorted(name for name in set(checkpoint.shapes) - set(found.values()) if not TRAINING_STATE.search(name))
     return Report(loaded, missing, unused)
+
+
+def restore_parts(session, checkpoints, variables, optional):
+    """Gives `variables` their values from several checkpoints, each what the ones before it do not have.
+
+    Args:
+        optional: variables that no checkpoint need have: they keep their initial value.
+
+    Returns:
+        A Report for each checkpoint, `missing` being empty, and one sorted list of what no checkpoint has.
+
+    Raises:
+        InputError: as `restore`; a checkpoint that adds nothing; a variable missing that is not optional.
+    """
+    reports, remaining = [], list(variables)
+    for checkpoint in checkpoints:
+        part = [variable for variable in remaining if checkpoint.find(variable.op.name)]
+        reports.append(restore(session, checkpoint, part or remaining, complete=True))
+        remaining = [variable for variable in remaining if variable not in part]
+    missing = sorted(variable.op.name for variable in remaining if not _is_deconv_bias(variable.op.name))
+    lacking = set(missing) - {variable.op.name for variable in optional}
+    if lacking:
+        raise InputError('--pretrained %s: nothing fills %d variables of the nets that are not trained: %s'
+                         % (','.join(checkpoint.path for checkpoint in checkpoints), len(lacking), _few(lacking)))
+    return reports, missing
 
 
 def assign(session, values):
@@ -104,12 +145,21 @@ def assign(session, values):
 
 
 def describe(checkpoint, report):
-    """The report as text, a line each."""
+    """The report as text, a line each; what was loaded by the nets it went to."""
+    nets = collections.Counter('/'.join(name.split('/')[:-2]) for name in report.loaded)
     lines = ['%s: %d variables loaded' % (checkpoint.path, len(report.loaded))]
+    lines += ['  %s (%d)%s' % (net, count, _origin(checkpoint, net, report)) for net, count in sorted(nets.items())]
     for kind, names in (('missing, left at their initial value', report.missing), ('unused', report.unused)):
         if names:
             lines.append('  %d %s: %s' % (len(names), kind, _few(names)))
     return '\n'.join(lines)
+
+
+def _origin(checkpoint, net, report):
+    """Where the variables of a net came from, if that was another scope."""
+    name = next(name for name in report.loaded if name.startswith(net))
+    found = checkpoint.find(name)
+    return '' if found == name else ' from ' + '/'.join(found.split('/')[:-2])
 
 
 class Keeper:
@@ -144,10 +194,11 @@ class Keeper:
             saver.save(session, os.path.join(work, kind + ending), write_meta_graph=False, write_state=False)
             for name in sorted(os.listdir(work)):  # ….data-…, then ….index
                 os.replace(os.path.join(work, name), os.path.join(self._folder, name))
-            os.rmdir(work)
             _remove_others(self._folder, kind, kind + ending)
         except (OSError, tf.errors.OpError) as error:
             raise InputError('%s: the checkpoint cannot be written (%s)' % (self._folder, _first_line(error)))
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
 
 
 def latest(folder):

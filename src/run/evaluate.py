@@ -4,10 +4,9 @@ import time
 
 from tqdm import tqdm
 
-from src.data.datasets import load, same_size
+from src.data.datasets import load_with_occlusion
 from src.data.pipeline import prefetch
 from src.files import make_folder, write_json
-from src.flow.io import read_mask
 from src.flow.metrics import Table, sums
 
 
@@ -52,11 +51,7 @@ def report(table, rate, result=None, settings=None):
 
 
 def _load(pair):
-    sample, occluded = load(pair), None
-    if pair.occlusion:
-        occluded = read_mask(pair.occlusion)
-        same_size(pair.image_a, sample.image_a, pair.occlusion, occluded)
-    return pair, sample, occluded
+    return (pair,) + load_with_occlusion(pair)
 
 
 def _batches_of_one_size(items, batch_size):

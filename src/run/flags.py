@@ -3,10 +3,15 @@ import argparse
 import sys
 
 from src.files import InputError
+from src.run import modelarts
+from src.run.stages import SCHEDULES, STAGES
 
 DEFAULT_CHECKPOINT = './checkpoints/FlowNet2/flownet-2.ckpt-0'
 NETS = ('C', 'S', 'SD', 'CS', 'CSS', '2')
 CHIPS = ('auto', 'gpu', 'npu', 'cpu')
+# Those that every version of CANN knows. The first computes in float32 all that the chip can (an Ascend 910's
+# convolutions are none of that), and so needs no loss scale.
+PRECISION_MODES = ('allow_fp32_to_fp16', 'force_fp32', 'force_fp16', 'must_keep_origin_dtype', 'allow_mix_precision')
 
 
 class Parser(argparse.ArgumentParser):
@@ -102,54 +107,88 @@ def test_flags():
 
 def val_flags():
     """The flags of flownet2_val.py."""
-    parser = Parser('Measures the endpoint error (EPE) of a net over a list of pairs.')
-    parser.add_argument('--dataset', required=True, help='data folder, such as MPI Sintel')
-    parser.add_argument('--test_file', required=True, help='list of pairs: image_a,image_b,flow a line')
+    parser = Parser('Measures the endpoint error (EPE) of a net over pairs.')
+    add_pairs_flags(parser)
     parser.add_argument('--result', default='', help='folder for metrics.json')
-    parser.add_argument('--status', choices=('clean', 'final'), default='clean', help="Sintel's rendering pass")
-    parser.add_argument('--image_size', type=size(), default='436,1024',
-                        help='H,W whose graph is made beforehand; other images run at their own size')
     parser.add_argument('--batch_size', type=whole(1), default=1, help='pairs that run at once')
     _add_net_flags(parser)
     _add_checkpoint_flag(parser)
     return parser
 
 
-def train_flags():
-    """The flags of flownet2_train.py; the defaults are the fine-tuning on Sintel (spec: the Ascend port's)."""
+def add_pairs_flags(parser):
+    """Adds what decides the pairs that are measured."""
+    parser.add_argument('--dataset', required=True, help='data folders: [KIND:]FOLDER,… or synthetic:SEED')
+    parser.add_argument('--test_file', default='', help="list of pairs; empty: the data set's own split")
+    parser.add_argument('--split', choices=('val', 'train', 'all'), default='val', help='which, where no list is given')
+    parser.add_argument('--status', choices=('clean', 'final'), default='clean',
+                        help='rendering pass of Sintel and FlyingThings3D')
+    parser.add_argument('--image_size', type=size(), default='436,1024',
+                        help='H,W whose graph is made beforehand; other images run at their own size')
+
+
+def train_flags(arguments=None):
+    """Parses the flags of flownet2_train.py.
+
+    --stage and --schedule give the defaults of other flags (stages.py); without them, these are the fine-tuning on
+    Sintel. --scale multiplies all numbers of steps.
+    """
     parser = Parser('Trains or fine-tunes a net.')
     add = parser.add_argument
-    add('--dataset', default='./data/sintel', help='data folder, such as MPI Sintel')
-    add('--status', choices=('clean', 'final'), default='clean', help="Sintel's rendering pass")
-    add('--train_file', default='./data/sintel/train.txt', help='list of the pairs to train on')
-    add('--val_file', default='./data/sintel/val.txt', help='list of the pairs to validate on')
-    add('--result', default='./result', help='folder for checkpoints, history.csv and config.json')
-    add('--pretrained', default='', help='checkpoint to start from; empty: drawn weights (He)')
+    add('--stage', choices=sorted(STAGES), default='sintel', help='a stage of the training: net, schedule, crops, …')
+    add('--schedule', choices=sorted(SCHEDULES), help='learning rates and steps')
+    add('--dataset', default='./data/sintel', help='data folders: [KIND:]FOLDER[@WEIGHT],… or synthetic:SEED')
+    add('--status', choices=('clean', 'final'), default='clean', help='rendering pass of Sintel and FlyingThings3D')
+    add('--train_file', default='', help="list of the pairs to train on; empty: the data set's own split")
+    add('--val_file', default='', help="list of the pairs to validate on; empty: the data set's own split")
+    add('--result', default='./result', help='folder for checkpoints, history.csv, event files and config.json')
+    add('--pretrained', type=comma_separated(str), default='', help='checkpoints to start from; empty: drawn weights')
     add('--resume_path', default='', help='a --result folder or its latest.ckpt-<step>, to go on from')
-    add('--image_size', type=size(), default='436,1024', help='H,W of the random crops')
-    add('--batch_size', type=whole(1), default=4, help='pairs a step')
-    add('--train_step', type=whole(1), default=10500, help='steps in all')
-    add('--save_step', type=whole(1), default=500, help='steps between validations, each with a checkpoint')
+    add('--image_size', type=size(), help='H,W of the crops')
+    add('--augment', choices=('paper', 'fusion', 'none'), help='augmentation; none: random crops alone')
+    add('--batch_size', type=whole(1), help='pairs a step')
+    add('--train_step', type=whole(1), help='steps in all')
+    add('--save_step', type=whole(1), help='steps between validations, each with a checkpoint')
     add('--log_step', type=whole(1), default=10, help='steps between lines of the log and of history.csv')
-    add('--learning_rates', type=comma_separated(number), default='1e-6,5e-7,2.5e-7,1.25e-7,6.25e-8,1e-8',
-        help='one more than --step_values')
-    add('--step_values', type=comma_separated(whole(1)), default='8000,8500,9000,9500,10000',
-        help='steps at which the next rate begins; empty: one constant rate')
+    add('--learning_rates', type=comma_separated(number), help='one more than --step_values')
+    add('--step_values', type=comma_separated(whole(1)), help='steps at which the next rate begins; empty: one rate')
+    add('--scale', type=number, default=1., help='multiplies all steps, to try a stage quickly')
     add('--momentum', type=number, default=.9, help="Adam's first moment")
     add('--momentum2', type=number, default=.999, help="Adam's second moment")
     add('--weight_decay', type=number, default=4e-4, help='on convolution weights that are trained')
     add('--width', type=width, default=1., help='share of the channels (a checkpoint tells its own): 1, or 0.375')
-    add('--trainable', choices=('last', 'all'), default='last', help='the last net of a stack, or all of it')
+    add('--trainable', choices=('last', 'all'), help='the last net of a stack, or all of it')
     add('--num_workers', type=whole(1), default=4, help='threads that read pairs')
-    add('--seed', type=whole(0, 2 ** 32 - 1), default=0, help='of weights, order and crops')
+    add('--seed', type=whole(0, 2 ** 32 - 1), default=0, help='of weights, order, crops and augmentation')
     _add_net_flags(parser)
-    return parser
+    add('--loss_scale', type=number, default=0., help='NPU: the loss scale to begin with, such as 4294967296; 0: none')
+    modelarts.add_flags(parser)
+    first, _ = parser.parse_known_args(arguments)
+    parser.set_defaults(**STAGES[first.stage])
+    schedule = first.schedule or STAGES[first.stage]['schedule']
+    parser.set_defaults(**SCHEDULES[schedule])
+    args = modelarts.parse(parser, arguments)
+    if args.scale != 1:
+        _scale_steps(args)
+    return args
+
+
+def _scale_steps(args):
+    """Multiplies all steps by --scale; rates whose steps fall together leave the first of them."""
+    for name in ('train_step', 'save_step'):
+        setattr(args, name, max(1, round(args.scale * getattr(args, name))))
+    scaled = sorted({max(1, round(args.scale * step)) for step in args.step_values})
+    args.learning_rates = args.learning_rates[:len(args.learning_rates) - len(args.step_values) + len(scaled)]
+    args.step_values = scaled
 
 
 def _add_net_flags(parser):
     parser.add_argument('--net', choices=NETS, default='2', help='which network')
     parser.add_argument('--chip', choices=CHIPS, default='auto', help='auto: npu or gpu where there is one, else cpu')
     parser.add_argument('--gpu_device', type=whole(0), default=0, help='which GPU')
+    parser.add_argument('--precision_mode', choices=PRECISION_MODES, default=PRECISION_MODES[0], help='NPU: of CANN')
+    parser.add_argument('--profiling', default='', help='NPU: folder for profiles')
+    parser.add_argument('--dump', default='', help='NPU: folder for the inputs and outputs of all operations')
 
 
 def _add_checkpoint_flag(parser):

@@ -6,7 +6,7 @@ import time
 
 from src.files import InputError, replacing
 
-COLUMNS = ('step', 'loss', 'epe', 'learning_rate', 'pairs_per_s', 'fp_bp_ms', 'data_ms', 'val_epe')
+LAST = ('learning_rate', 'pairs_per_s', 'fp_bp_ms', 'data_ms', 'val_epe')  # columns after the figures of the step
 
 
 class History:
@@ -16,13 +16,16 @@ class History:
         folder: where history.csv lies.
         step: the number of steps done.
         settings: settings.Settings.
+        figures: the names of what each step tells, 'loss' and 'epe' among them.
         log: a function that prints a line.
+        summaries: summaries.Summaries, which get the same.
     """
 
-    def __init__(self, folder, step, settings, log):
+    def __init__(self, folder, step, settings, figures, log, summaries):
         self._path = os.path.join(folder, 'history.csv')
-        self._settings, self._log = settings, log
-        self._steps = []  # (loss, EPE, seconds of the step, seconds of waiting for data) since the last row
+        self._columns = ['step'] + figures + list(LAST)
+        self._settings, self._log, self._summaries = settings, log, summaries
+        self._steps = []  # {figure: value} with the seconds of the step and of its data, since the last row
         rows = self._rows(step)
         self._validated = {int(row[0]) for row in rows if row[-1]}
         self._begin(rows)
@@ -31,34 +34,38 @@ class History:
         """Whether the rows that were kept hold a validation at `step`."""
         return step in self._validated
 
-    def add(self, step, loss, epe, step_seconds, data_seconds):
+    def add(self, step, figures, seconds, data_seconds):
         """Takes the figures of one step; logs the means every log_step steps and at the end."""
-        self._steps.append((loss, epe, step_seconds, data_seconds))
+        self._steps.append(dict(figures, seconds=seconds, data_seconds=data_seconds))
         if step % self._settings.log_step == 0 or step == self._settings.train_step:
-            self._write(step, *[sum(column) / len(self._steps) for column in zip(*self._steps)])
+            self._write(step, {name: float(sum(row[name] for row in self._steps)) / len(self._steps)
+                               for name in self._steps[0]})
             self._steps = []
 
     def add_validation(self, step, epe, best):
         """Takes the EPE of a validation."""
         self._append({'step': step, 'val_epe': '%.6f' % epe})
+        self._summaries.add_scalars(step, {'val/epe': epe})
         self._log('step %d: validation EPE = %.6f%s' % (step, epe, ', the best so far' if best else ''))
 
-    def _write(self, step, loss, epe, step_seconds, data_seconds):
+    def _write(self, step, means):
+        seconds, data_seconds = means.pop('seconds'), means.pop('data_seconds')
         rate = self._settings.learning_rate(step - 1)
-        pairs_per_second = self._settings.batch_size / (step_seconds + data_seconds)
-        remaining = (self._settings.train_step - step) * (step_seconds + data_seconds)
-        self._append({'step': step, 'loss': '%.6g' % loss, 'epe': '%.6g' % epe, 'learning_rate': rate,
-                      'pairs_per_s': '%.4g' % pairs_per_second, 'fp_bp_ms': '%.1f' % (1000 * step_seconds),
-                      'data_ms': '%.1f' % (1000 * data_seconds)})
+        pairs_per_second = self._settings.batch_size / seconds
+        row = {name: '%.6g' % value for name, value in means.items()}
+        self._append(dict(row, step=step, learning_rate=rate, pairs_per_s='%.4g' % pairs_per_second,
+                          fp_bp_ms='%.1f' % (1000 * seconds), data_ms='%.1f' % (1000 * data_seconds)))
+        self._summaries.add_scalars(step, {'train/' + name: value for name, value in dict(
+            means, learning_rate=rate, pairs_per_s=pairs_per_second).items()})
+        remaining = datetime.timedelta(seconds=round((self._settings.train_step - step) * seconds))
         self._log('step %d/%d  loss %.4f  EPE %.3f  rate %g  %.2f pairs/s  ETA %s'
-                  % (step, self._settings.train_step, loss, epe, rate, pairs_per_second,
-                     datetime.timedelta(seconds=round(remaining))))
-        self._log('Time Used===>>>[FP+BP]:%.3f (ms) [data]:%.3f (ms)' % (1000 * step_seconds, 1000 * data_seconds))
+                  % (step, self._settings.train_step, means['loss'], means['epe'], rate, pairs_per_second, remaining))
+        self._log('Time Used===>>>[FP+BP]:%.3f (ms) [data]:%.3f (ms)' % (1000 * seconds, 1000 * data_seconds))
 
     def _append(self, row):
         try:
             with open(self._path, 'a', newline='') as file:
-                csv.DictWriter(file, COLUMNS).writerow(row)
+                csv.DictWriter(file, self._columns).writerow(row)
         except OSError as error:
             raise InputError('%s: cannot be written (%s)' % (self._path, error))
 
@@ -68,14 +75,14 @@ class History:
             return []
         with open(self._path, newline='', errors='replace') as file:
             lines = [line for line in file if '\0' not in line]
-        rows = [row for row in csv.reader(lines) if len(row) == len(COLUMNS) and row[0].isdigit()]
+        rows = [row for row in csv.reader(lines) if len(row) == len(self._columns) and row[0].isdigit()]
         return [row for row in rows if int(row[0]) <= step]
 
     def _begin(self, rows):
         with replacing(self._path) as temporary:
             with open(temporary, 'w', newline='') as file:
                 writer = csv.writer(file)
-                writer.writerow(COLUMNS)
+                writer.writerow(self._columns)
                 writer.writerows(rows)
 
 

@@ -1,27 +1,141 @@
-"""The one module that knows of npu_bridge, Huawei's TensorFlow adapter for Ascend NPUs."""
-from src.files import InputError
+"""The one module that knows of npu_bridge, Huawei's TensorFlow adapter for Ascend NPUs.
+
+npu_bridge is imported in `_npu_bridge` and not above: merely to import it turns every session into an NPU session.
+"""
+import collections
+import json
+import os
+import re
+
+from src.files import InputError, make_folder
 from src.tf import tf
 
+GRADIENT = re.compile(r'gradients[^/]*/(.+?)_grad/')  # how TensorFlow names what belongs to an operation's gradient
 
-def session_config(training):
-    """The tf.ConfigProto of an NPU session.
+Options = collections.namedtuple('Options', 'precision_mode loss_scale profiling dump',
+                                 defaults=('allow_fp32_to_fp16', 0, '', ''))
+Options.__doc__ = """What the flags of the same names choose: a mode; the loss scale to begin with, 0 for none; folders
+for profiles and for the values of all operations, '' for none."""
 
-    npu_bridge is imported here and not above: merely to import it turns every session into an NPU session.
+Ranks = collections.namedtuple('Ranks', 'rank ranks')
+Ranks.__doc__ = """Which of how many processes this one is; each has one NPU."""
+
+
+class Npu:
+    """An NPU, or one of several that train together, as a device.Device.
+
+    Args:
+        options: Options.
 
     Raises:
-        InputError: npu_bridge is not installed.
+        InputError: npu_bridge is not installed, options that do not go together, an environment that is not whole.
     """
+    chip, as_arrays = 'npu', True
+
+    def __init__(self, training, options):
+        self._options, self._bridge = options, _npu_bridge()
+        self.rank, self.ranks = ranks_of(os.environ)
+        if training and options.precision_mode == 'allow_mix_precision' and not options.loss_scale:
+            raise InputError('--precision_mode allow_mix_precision: needs a --loss_scale, such as 4294967296, lest '
+                             'small gradients vanish')
+        self.config = _session_config(training, options, self.ranks)
+        self.float32_scope = self._bridge.npu_scope.keep_dtype_scope
+
+    def optimizer(self, optimizer):
+        """The optimizer with gradients that are the means over all NPUs, and with a loss scale."""
+        if self.ranks > 1:
+            wrap = getattr(self._bridge, 'npu_distributed_optimizer_wrapper', self._bridge.NPUDistributedOptimizer)
+            optimizer = wrap(optimizer)
+        if self._options.loss_scale:
+            manager = self._bridge.ExponentialUpdateLossScaleManager(
+                init_loss_scale=self._options.loss_scale, incr_every_n_steps=1000, decr_every_n_nan_or_inf=2,
+                decr_ratio=.5)
+            optimizer = self._bridge.NPULossScaleOptimizer(optimizer, manager, is_distributed=self.ranks > 1)
+        return optimizer
+
+    def gradients_made(self, graph):
+        """Gradients keep float32 where what they are of does; the scope was closed when they were made."""
+        kept = {op.name: op.get_attr('_keep_dtype') for op in graph.get_operations()
+                if '_keep_dtype' in op.node_def.attr}
+        for op in graph.get_operations():
+            gradient = GRADIENT.match(op.name)
+            if gradient and gradient.group(1) in kept:
+                op._set_attr('_keep_dtype', tf.AttrValue(i=kept[gradient.group(1)]))
+
+    def synchronizer(self, variables):
+        """A function of a session that gives variables rank 0's values on every NPU; its operations are made here."""
+        if self.ranks == 1:
+            return lambda session: None
+        floats = [variable for variable in variables if variable.dtype.base_dtype.is_floating]
+        broadcast = tf.group(*[tf.assign(variable, self._bridge.hccl_ops.broadcast(tensor=[variable], root_rank=0)[0])
+                               for variable in floats])
+        return lambda session: session.run(broadcast)
+
+
+def options_from(args):
+    """The Options among parsed flags; inference has no loss scale."""
+    return Options(**{name: getattr(args, name) for name in Options._fields if hasattr(args, name)})
+
+
+def ranks_of(environment):
+    """The Ranks that the environment variables of Ascend's own launchers tell.
+
+    Raises:
+        InputError: one of several processes, but what they find each other by is missing.
+    """
+    ranks = _whole(environment, 'RANK_SIZE', 1, least=1)
+    rank = _whole(environment, 'RANK_ID', 0, least=0)
+    if rank >= ranks:
+        raise InputError('RANK_ID=%d: must be below RANK_SIZE=%d' % (rank, ranks))
+    if ranks > 1:
+        for name in ('RANK_ID', 'RANK_TABLE_FILE', 'ASCEND_DEVICE_ID', 'JOB_ID'):
+            if not environment.get(name):
+                raise InputError('%s: not set; RANK_SIZE=%d processes need it (run_npu_8p.sh sets it)' % (name, ranks))
+        if not os.path.isfile(environment['RANK_TABLE_FILE']):
+            raise InputError('RANK_TABLE_FILE=%s: no such file' % environment['RANK_TABLE_FILE'])
+    return Ranks(rank, ranks)
+
+
+def _whole(environment, name, default, least):
+    text = environment.get(name) or str(default)
+    if not text.isdecimal() or int(text) < least:
+        raise InputError('%s=%s: not a whole number from %d up' % (name, text, least))
+    return int(text)
+
+
+def _npu_bridge():
     try:
-        import npu_bridge.npu_init  # noqa: F401
+        import npu_bridge.npu_init
     except ImportError as error:
         raise InputError('--chip npu: npu_bridge cannot be imported (%s); it comes with CANN, the software of Ascend '
                          'machines' % error)
+    return npu_bridge.npu_init
+
+
+def _session_config(training, options, ranks):
+    """The tf.ConfigProto; only keys that every version of CANN knows."""
     from tensorflow.core.protobuf.rewriter_config_pb2 import RewriterConfig
     config = tf.ConfigProto(allow_soft_placement=True)
-    optimizer = config.graph_options.rewrite_options.custom_optimizers.add()
+    rewriting = config.graph_options.rewrite_options
+    rewriting.remapping = rewriting.memory_optimization = RewriterConfig.OFF
+    optimizer = rewriting.custom_optimizers.add()
     optimizer.name = 'NpuOptimizer'
-    optimizer.parameter_map['use_off_line'].b = True
-    optimizer.parameter_map['graph_run_mode'].i = 1 if training else 0
-    config.graph_options.rewrite_options.remapping = RewriterConfig.OFF
-    config.graph_options.rewrite_options.memory_optimization = RewriterConfig.OFF
+    keys = optimizer.parameter_map
+    keys['use_off_line'].b = True
+    keys['graph_run_mode'].i = 1 if training else 0
+    keys['precision_mode'].s = options.precision_mode.encode()
+    if ranks > 1:
+        keys['hcom_parallel'].b = True
+    if options.profiling:
+        make_folder(options.profiling)
+        keys['profiling_mode'].b = True
+        keys['profiling_options'].s = json.dumps(
+            {'output': os.path.abspath(options.profiling), 'training_trace': 'on', 'task_trace': 'on', 'aicpu': 'on',
+             'fp_point': '', 'bp_point': ''}).encode()
+    if options.dump:
+        make_folder(options.dump)
+        keys['enable_dump'].b = True
+        keys['dump_path'].s = os.path.abspath(options.dump).encode()
+        keys['dump_step'].s = b'0'
+        keys['dump_mode'].s = b'all'
     return config

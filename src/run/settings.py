@@ -7,6 +7,8 @@ from src.files import InputError
 @dataclasses.dataclass
 class Settings:
     """The settings of a run; config.json beside its checkpoints holds them."""
+    stage: str  # what the others' defaults came from
+    schedule: str
     net: str
     width: float  # share of the channels, where no checkpoint tells
     trainable: str  # 'last' net of the stack, or 'all'
@@ -15,6 +17,7 @@ class Settings:
     train_file: str
     val_file: str
     image_size: tuple  # (H, W) of the crops
+    augment: str  # a table of augment_draws.TABLES
     batch_size: int
     num_workers: int
     seed: int
@@ -26,7 +29,7 @@ class Settings:
     momentum: float
     momentum2: float
     weight_decay: float
-    pretrained: str
+    pretrained: list  # checkpoints, each of which adds nets to the ones before
     resume_path: str
     result: str
 

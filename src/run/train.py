@@ -1,5 +1,4 @@
-"""Training: the graph of one step, and the loop that runs, validates, saves, and can be stopped at any moment."""
-import collections
+"""Training over time: a run that steps, validates, saves, shows itself, and can be stopped at any moment."""
 import dataclasses
 import math
 import os
@@ -7,77 +6,59 @@ import signal
 
 from tqdm import tqdm
 
-from src.data.pipeline import begun, training_batches
+from src.data.datasets import load
 from src.files import InputError, check_folder, make_folder, write_json
-from src.model.estimator import estimate
-from src.model.losses import endpoint_error, multiscale_loss, weight_decay
-from src.model.networks import LAST_NET
-from src.run.checkpoint import Checkpoint, Keeper, describe, latest, restore
+from src.run.checkpoint import Checkpoint, Keeper, describe, latest, restore, restore_parts
 from src.run.evaluate import evaluate
+from src.run.feeding import Feed
 from src.run.history import History, Stopwatch
 from src.run.inference import FlowNet
+from src.run.step import batches, build_step
+from src.run.summaries import Summaries
 from src.tf import tf
 
-Step = collections.namedtuple('Step', 'batch learning_rate train_op loss epe global_step')
-Step.__doc__ = """The graph of a training step: what is fed (batch: the placeholders of a Batch), and what fetched."""
 
-
-def train(settings, train_pairs, val_pairs, config):
+def train(settings, mixture, val_pairs, device, saved=lambda: None):
     """Trains until settings.train_step, or until Ctrl-C or SIGTERM, and leaves what it needs to go on.
 
-    In settings.result: config.json; history.csv; every save_step steps, at the end and when stopped, the newest state
-    as latest.ckpt-<step>; after each validation, if it is the best, the net as model-loss-<EPE>.ckpt.
+    In settings.result: config.json; history.csv; event files in events/; every save_step steps, at the end and when
+    stopped, the newest state as latest.ckpt-<step>; after each validation, if it is the best, the net as
+    model-loss-<EPE>.ckpt.
 
     Args:
         settings: settings.Settings.
-        train_pairs, val_pairs: lists of datasets.Pair.
-        config: the tf.ConfigProto of the session.
+        mixture: data.mixture.Mixture of the pairs to train on.
+        val_pairs: list of pairs to validate on.
+        device: what device.open_device returns. Of several processes, only that of rank 0 validates and writes.
+        saved: is called after each save and validation.
 
     Raises:
-        InputError: something that the user gave does not fit.
+        InputError: something that the user gave does not fit, or the loss is not finite.
     """
     check_folder(settings.result)
     resumed = _resumed(settings)
-    source = resumed or (Checkpoint(settings.pretrained) if settings.pretrained else None)
-    if source:
-        settings = dataclasses.replace(settings, width=source.width())
-    done = resumed.step() if resumed else 0
-    batches = begun(training_batches(train_pairs, settings.batch_size, settings.image_size, settings.seed, done,
-                                     settings.num_workers))
+    sources = [resumed] if resumed else [Checkpoint(path) for path in settings.pretrained]
+    if sources:
+        settings = dataclasses.replace(settings, width=_common_width(sources))
+    feed = Feed(batches(settings, mixture, resumed.step() if resumed else 0, device.rank, device.ranks),
+                device.as_arrays)
     tf.set_random_seed(settings.seed)
-    step = build_step(settings)
+    step = build_step(settings, feed.tensors, device)
     flownet = FlowNet(settings.net, settings.width)
-    flownet.build(tuple(settings.image_size))
+    flownet.build(load(val_pairs[0]).valid.shape)  # now: an Ascend takes minutes for what is added to a graph that ran
     keeper = Keeper(settings.result, tf.trainable_variables(), tf.global_variables())
-    initialize = tf.global_variables_initializer()
-    with tf.Session(config=config) as session:
+    synchronize, initialize = device.synchronizer(tf.global_variables()), tf.global_variables_initializer()
+    with tf.Session(config=device.config) as session:
         session.run(initialize)
-        if source:
-            variables = tf.global_variables() if resumed else tf.trainable_variables()
-            print(describe(source, restore(session, source, variables, complete=bool(resumed))), flush=True)
+        _fill(session, sources, resumed, step.trained)
+        synchronize(session)
+        feed.start(session)
+        if device.rank:
+            _follow(settings, session, step, feed)
+            return
         make_folder(settings.result)  # nothing is written before everything that can be wrong has been seen
         write_json(os.path.join(settings.result, 'config.json'), dataclasses.asdict(settings))
-        run = _Run(settings, session, step, keeper)
-        run.loop(batches, lambda: evaluate(lambda a, b: flownet(session, a, b), val_pairs)[0].average_epe())
-
-
-def build_step(settings):
-    """Builds the graph of a training step: batch → estimate → loss → gradients of what is trained → Adam."""
-    shape = (settings.batch_size,) + tuple(settings.image_size)
-    image_a, image_b = tf.placeholder(tf.uint8, shape + (3,)), tf.placeholder(tf.uint8, shape + (3,))
-    flow, valid = tf.placeholder(tf.float32, shape + (2,)), tf.placeholder(tf.bool, shape)
-    learning_rate = tf.placeholder(tf.float32, [])
-    flow_estimated, prediction = estimate(settings.net, tf.cast(image_a, tf.float32), tf.cast(image_b, tf.float32),
-                                          settings.width)
-    loss, _ = multiscale_loss(prediction, flow, valid)
-    variables = tf.trainable_variables()
-    if settings.trainable == 'last':
-        variables = [v for v in variables if v.op.name.startswith(LAST_NET[settings.net])]
-    global_step = tf.train.get_or_create_global_step()
-    train_op = tf.train.AdamOptimizer(learning_rate, settings.momentum, settings.momentum2).minimize(
-        loss + settings.weight_decay * weight_decay(variables), global_step, variables)
-    epe = endpoint_error(flow_estimated, flow, valid)
-    return Step((image_a, image_b, flow, valid), learning_rate, train_op, loss, epe, global_step)
+        _Run(settings, session, step, feed, keeper, flownet, val_pairs, saved).loop()
 
 
 def _resumed(settings):
@@ -95,50 +76,91 @@ def _resumed(settings):
     return Checkpoint(path) if path else None
 
 
+def _common_width(checkpoints):
+    widths = {checkpoint.width() for checkpoint in checkpoints}
+    if len(widths) > 1:
+        raise InputError('--pretrained: the widths of the nets differ (%s)'
+                         % ', '.join('%s: %g' % (checkpoint.path, checkpoint.width()) for checkpoint in checkpoints))
+    return widths.pop()
+
+
+def _fill(session, sources, resumed, trained):
+    """Gives the variables their values from the checkpoints to start from, and prints which came from where."""
+    if resumed:
+        reports, missing = [restore(session, resumed, tf.global_variables(), complete=True)], []
+    elif sources:
+        reports, missing = restore_parts(session, sources, tf.trainable_variables(), trained)
+    else:
+        reports, missing = [], [variable.op.name for variable in tf.trainable_variables()]
+    for source, report in zip(sources, reports):
+        print(describe(source, report), flush=True)
+    if missing:
+        print('drawn (He): %d of %d variables' % (len(missing), len(tf.trainable_variables())), flush=True)
+
+
+def _follow(settings, session, step, feed):
+    """The steps of a process that is not the first of several: the same graph, and nothing is written."""
+    for done in range(int(session.run(step.global_step)), settings.train_step):
+        feed.run(session, [step.train_op, step.figures], {step.learning_rate: settings.learning_rate(done)})
+
+
 class _Run:
     """A run in its session."""
 
-    def __init__(self, settings, session, step, keeper):
-        self._settings, self._session, self._step, self._keeper = settings, session, step, keeper
+    def __init__(self, settings, session, step, feed, keeper, flownet, val_pairs, saved):
+        self._settings, self._session, self._step, self._feed = settings, session, step, feed
+        self._keeper, self._flownet, self._val_pairs, self._saved = keeper, flownet, val_pairs, saved
 
-    def loop(self, batches, validate):
+    def loop(self):
         """Steps until the last one; what interrupts it (Ctrl-C, SIGTERM) saves the state and is raised again."""
         settings = self._settings
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         done = int(self._session.run(self._step.global_step))
         with tqdm(total=settings.train_step, initial=done, unit='step', disable=None) as progress:
-            history = History(settings.result, done, settings, progress.write)
+            summaries = Summaries(os.path.join(settings.result, 'events'), done)
+            history = History(settings.result, done, settings, list(self._step.figures), progress.write, summaries)
             try:
                 if done and not history.has_validation(done):  # the run was stopped while it validated
-                    self._save(done, history, validate)
+                    self._save(done, history, summaries)
                 while done < settings.train_step:
-                    done = self._advance(done, batches, history, progress)
-                    self._save(done, history, validate)
+                    done = self._advance(done, history, progress)
+                    self._save(done, history, summaries)
             except KeyboardInterrupt:
                 done = int(self._session.run(self._step.global_step))
                 self._keeper.save_latest(self._session, done)
                 progress.write('stopped at step %d; go on with --resume_path %s' % (done, settings.result))
                 raise
+            finally:
+                summaries.close()
 
-    def _save(self, done, history, validate):
-        """Saves the state and validates, every save_step steps and at the end."""
-        if done % self._settings.save_step == 0 or done == self._settings.train_step:
-            self._keeper.save_latest(self._session, done)
-            epe = validate()
-            history.add_validation(done, epe, self._keeper.save_if_best(self._session, epe))
+    def _save(self, done, history, summaries):
+        """Saves the state, validates and shows a pair, every save_step steps and at the end."""
+        if done % self._settings.save_step and done != self._settings.train_step:
+            return
+        self._keeper.save_latest(self._session, done)
+        epe = evaluate(self._flow_of, self._val_pairs)[0].average_epe()
+        history.add_validation(done, epe, self._keeper.save_if_best(self._session, epe))
+        shown = load(self._val_pairs[0])
+        flow = self._flow_of([shown.image_a], [shown.image_b])[0]
+        summaries.add_pair(done, 'val', shown.image_a, shown.image_b, shown.flow, shown.valid, flow)
+        self._saved()
 
-    def _advance(self, done, batches, history, progress):
+    def _flow_of(self, images_a, images_b):
+        return self._flownet(self._session, images_a, images_b)
+
+    def _advance(self, done, history, progress):
         """One step; returns the number of steps done."""
         watch = Stopwatch()
-        batch = next(batches)
-        data_seconds = watch.lap()
-        feed = dict(zip(self._step.batch, batch))
-        feed[self._step.learning_rate] = self._settings.learning_rate(done)
-        _, loss, epe = self._session.run([self._step.train_op, self._step.loss, self._step.epe], feed)
-        if not math.isfinite(loss):
-            raise InputError('step %d: the loss is %s; the last checkpoint is as it was (a lower --learning_rates may '
-                             'help)' % (done + 1, loss))
-        history.add(done + 1, loss, epe, watch.lap(), data_seconds)
+        fetches = [self._step.train_op, self._step.figures]
+        _, figures = self._feed.run(self._session, fetches,
+                                    {self._step.learning_rate: self._settings.learning_rate(done)})
+        for name, value in figures.items():
+            if not math.isfinite(value):
+                raise InputError('step %d: %s is %s; the last checkpoint is as it was (a lower --learning_rates may '
+                                 'help)' % (done + 1, name, value))
+        seconds = watch.lap()
+        history.add(done + 1, figures, seconds, self._feed.lap())
         progress.update()
-        progress.set_postfix(loss='%.3f' % loss, EPE='%.3f' % epe, refresh=False)
+        progress.set_postfix({'loss': '%.3f' % figures['loss'], 'EPE': '%.3f' % figures['epe'],
+                              'pairs/s': '%.1f' % (self._settings.batch_size / seconds)}, refresh=False)
         return done + 1

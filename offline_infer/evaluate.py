@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""The endpoint error of flows that another program computed (msame, ais_bench, verify_pbmodel.py).
+
+It needs numpy alone, so that it runs where the device is.
+"""
+import os
+import re
+import sys
+
+import numpy as np
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, ROOT)
+
+from src.data.prepared import Prepared, read_raw
+from src.files import InputError
+from src.flow.metrics import Table, sums
+from src.flow.resize import resize_flow
+from src.run import flags
+
+OUTPUT_FILE = re.compile(r'(?P<stem>.+?)(_output_0|_0)?\.(bin|txt|npy)$')
+
+
+def main():
+    folder = os.path.join(ROOT, 'offline_infer', 'Bin')
+    parser = flags.Parser('Measures the endpoint error (EPE) of computed flows against those that dataprep.py wrote.')
+    parser.add_argument('--gt_path', default=os.path.join(folder, 'gt'), help='gt/ of dataprep.py')
+    parser.add_argument('--output_path', default=os.path.join(folder, 'outputs_pb'),
+                        help='the flows, or a folder whose newest sub-folder holds them')
+    args = parser.parse_args()
+    prepared = Prepared(os.path.dirname(os.path.abspath(args.gt_path)))
+    outputs = find_outputs(args.output_path, [pair['stem'] for pair in prepared.pairs])
+    table = Table()
+    for pair in prepared.pairs:
+        flow, valid, occluded = prepared.truth(pair)
+        computed = read_output(outputs[pair['stem']], prepared.size)
+        table.add(pair['scene'], sums(resize_flow(computed, pair['size']), flow, valid, occluded))
+    print(table.format())
+    print('Average EPE = %.4f' % table.average_epe())
+
+
+def find_outputs(folder, stems):
+    """The output files of a folder, or of the newest folder in it that has some, as {stem: path}.
+
+    For the input X.bin, msame writes X_output_0.bin or .txt, ais_bench X_0.bin, .txt or .npy, each to a folder in
+    `folder` that is named by the time; X.bin, .txt or .npy will do too.
+
+    Raises:
+        InputError: files that are missing, too many or twice, each named.
+    """
+    folder = _folder_of_outputs(folder)
+    outputs = {}
+    for name in _output_names(folder):
+        stem = OUTPUT_FILE.match(name).group('stem')
+        if stem in outputs:
+            raise InputError('%s and %s: both are outputs of %s' % (outputs[stem], name, stem))
+        outputs[stem] = os.path.join(folder, name)
+    missing = [stem + '_output_0.bin' for stem in stems if stem not in outputs]
+    extra = [os.path.basename(outputs[stem]) for stem in sorted(set(outputs) - set(stems))]
+    for kind, names in (('missing', missing), ('of no pair that dataprep.py wrote', extra)):
+        if names:
+            raise InputError('%s: %d of the outputs are %s: %s' % (folder, len(names), kind, ', '.join(names)))
+    return outputs
+
+
+def read_output(path, size):
+    """Reads a flow float32 (H, W, 2) of `size`; InputError if it holds another number of values."""
+    shape = tuple(size) + (2,)
+    if path.endswith('.bin'):
+        return read_raw(path, '<f4', shape)
+    try:
+        if path.endswith('.npy'):
+            values = np.load(path)
+        else:
+            with open(path, encoding='utf-8') as file:
+                values = np.array(file.read().split(), np.float32)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError('%s: not an output that can be read (%s)' % (path, error))
+    if values.size != np.prod(shape):
+        raise InputError('%s: %d values; %d expected (%d x %d x 2)' % ((path, values.size, np.prod(shape)) + shape[:2]))
+    return values.astype(np.float32).reshape(shape)
+
+
+def _folder_of_outputs(folder):
+    """The folder itself if it holds outputs, else the newest in it that does."""
+    if _output_names(folder):
+        return folder
+    inner = [os.path.join(folder, name) for name in os.listdir(folder)]
+    filled = [path for path in inner if os.path.isdir(path) and _output_names(path)]
+    if not filled:
+        raise InputError('%s: no outputs (.bin, .txt, .npy) there, nor in a folder in it' % folder)
+    return max(filled, key=lambda path: (os.stat(path).st_mtime_ns, path))
+
+
+def _output_names(folder):
+    """The names of the output files in a folder, sorted."""
+    try:
+        return sorted(name for name in os.listdir(folder) if OUTPUT_FILE.match(name) and not name.startswith('.'))
+    except OSError as error:
+        raise InputError('%s: cannot be read (%s)' % (folder, error.strerror))
+
+
+if __name__ == '__main__':
+    flags.start(main)

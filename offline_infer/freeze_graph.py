@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+"""Writes a net and its weights as one .pb file: flags → session → a frozen graph, compared with the net it is of."""
+import os
+import sys
+
+import numpy as np
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, ROOT)
+
+from src.data.synthetic import generate
+from src.files import make_folder
+from src.run import export, flags
+from src.run.checkpoint import Checkpoint, restore
+from src.run.device import session_config
+from src.run.inference import load_flownet
+from src.tf import tf
+
+
+def main():
+    parser = flags.Parser('Writes a net with its weights as a frozen graph: input_a → output.')
+    parser.add_argument('--ckpt', required=True, help='trained weights; they tell the width')
+    parser.add_argument('--net', choices=flags.NETS, default='2', help='which network')
+    parser.add_argument('--image_size', type=flags.size(), default='448,1024', help='H,W of the images that it takes')
+    parser.add_argument('--batch_size', type=flags.whole(1), default=1, help='pairs that it takes at once')
+    parser.add_argument('--output', default=os.path.join(ROOT, 'offline_infer', 'flownet2.pb'), help='file to write')
+    args = parser.parse_args()
+    make_folder(os.path.dirname(os.path.abspath(args.output)))
+    config = session_config('cpu')
+    export.write(args.output, frozen(args, config))
+    print('%s: input_a float32 [%d, 2, %d, %d, 3] → output float32 [%d, %d, %d, 2]'
+          % ((args.output,) + 2 * ((args.batch_size,) + args.image_size)), flush=True)
+    difference, largest = compare(args, config)
+    print('largest difference from the checkpoint: %.2g pixels (the largest motion is %.2f)' % (difference, largest))
+
+
+def frozen(args, config):
+    """The tf.GraphDef to be written."""
+    checkpoint = Checkpoint(args.ckpt)
+    with tf.Graph().as_default(), tf.Session(config=config) as session:
+        export.build(args.net, checkpoint.width(), args.image_size, args.batch_size)
+        restore(session, checkpoint, tf.global_variables(), complete=True)
+        return export.freeze(session)
+
+
+def compare(args, config):
+    """Runs the file and the net of flownet2_val.py on one generated pair.
+
+    Returns:
+        The largest difference of their flows, and the largest u or v, in pixels.
+    """
+    height, width = args.image_size
+    sample = generate(0, (max(64, height), max(64, width)))[0]  # smaller ones are not generated
+    images = np.stack([sample.image_a, sample.image_b])[:, :height, :width]
+    with export.FrozenNet(args.output, config) as net:
+        flow = net(images[None].astype(np.float32) / 255)[0]  # (H, W, 2)
+    with tf.Graph().as_default():
+        flownet, session = load_flownet(args.net, args.ckpt, config, args.image_size, args.batch_size)
+        with session:
+            expected = flownet(session, images[:1], images[1:])[0]
+    return np.abs(flow - expected).max(), np.abs(expected).max()
+
+
+if __name__ == '__main__':
+    flags.start(main)

@@ -1,0 +1,67 @@
+"""The graph of one training step: batch → augmentation → estimate → loss → gradients of what is trained → Adam."""
+import collections
+
+import numpy as np
+
+from src.data.datasets import load
+from src.data.pipeline import training_batches
+from src.model.augment import augment
+from src.model.augment_draws import TABLES, draw, identity
+from src.model.estimator import estimate
+from src.model.losses import endpoint_error, multiscale_loss, weight_decay
+from src.model.networks import LAST_NET
+from src.tf import tf
+
+Step = collections.namedtuple('Step', 'learning_rate train_op figures global_step trained')
+Step.__doc__ = """A training step.
+
+learning_rate: what is fed. train_op, figures ({name: scalar}: loss, epe, gradient_norm, loss_level6, …), global_step:
+what is fetched. trained: the variables that it changes.
+"""
+
+DRAWS = sorted(identity(1))  # the order of the augmentation's numbers in a batch
+
+
+def batches(settings, mixture, start, rank=0, ranks=1):
+    """The batches of a run from step `start` on, {name: array}: the pairs, and the numbers of their augmentation.
+
+    Without augmentation, pairs are cropped at random to settings.image_size; else they come whole, or, from data sets
+    of several sizes, cropped to what all have. `rank` is one of `ranks` processes, each with batches of its own.
+    """
+    size = settings.image_size
+    if settings.augment != 'none':
+        size = tuple(np.min([load(pair).valid.shape for pair in mixture.firsts], axis=0))
+    stream = training_batches(mixture, settings.batch_size, size, settings.seed, start, settings.num_workers,
+                              rank, ranks)
+    for step, batch in enumerate(stream, start):
+        batch = batch._asdict()
+        if settings.augment != 'none':
+            rng = np.random.RandomState([settings.seed, step * ranks + rank])
+            draws = draw(rng, TABLES[settings.augment], settings.batch_size, size, settings.image_size, step)
+            batch['draws'] = np.stack([draws[name] for name in DRAWS])  # [parameters, N]
+        yield batch
+
+
+def build_step(settings, batch, device):
+    """Builds the Step for a device.Device on a batch of tensors {name: tensor}, as `batches` makes them."""
+    image_a, image_b = tf.cast(batch['image_a'], tf.float32), tf.cast(batch['image_b'], tf.float32)
+    flow, valid = batch['flow'], batch['valid']
+    if 'draws' in batch:
+        draws = dict(zip(DRAWS, tf.unstack(batch['draws'])))
+        image_a, image_b, flow, valid = augment(image_a, image_b, flow, valid, draws, settings.image_size)
+    estimated, prediction = estimate(settings.net, image_a, image_b, settings.width)
+    loss, levels = multiscale_loss(prediction, flow, valid)
+    trained = tf.trainable_variables()
+    if settings.trainable == 'last':
+        trained = [variable for variable in trained if variable.op.name.startswith(LAST_NET[settings.net])]
+
+    learning_rate = tf.placeholder(tf.float32, [])
+    global_step = tf.train.get_or_create_global_step()
+    optimizer = device.optimizer(tf.train.AdamOptimizer(learning_rate, settings.momentum, settings.momentum2))
+    gradients = optimizer.compute_gradients(loss + settings.weight_decay * weight_decay(trained), trained)
+    device.gradients_made(tf.get_default_graph())
+    train_op = optimizer.apply_gradients(gradients, global_step)
+    figures = collections.OrderedDict(loss=loss, epe=endpoint_error(estimated, flow, valid),
+                                      gradient_norm=tf.global_norm([gradient for gradient, _ in gradients]))
+    figures.update(('loss_level%d' % level, term) for level, term in sorted(levels.items()))
+    return Step(learning_rate, train_op, figures, global_step, trained)

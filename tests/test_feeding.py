@@ -1,0 +1,37 @@
+"""Batches on their way to the graph: the same by tf.data and as arrays, and errors that stay one line."""
+import itertools
+
+import numpy as np
+import pytest
+
+from src.files import InputError
+from src.run.feeding import Feed
+from src.tf import tf
+
+
+def numbered(end=None):
+    """Batches {'x': [n, n], 'y': [n]}; after `end` of them an error."""
+    for number in itertools.count() if end is None else range(end):
+        yield {'x': np.full(2, number, np.float32), 'y': np.array([number], np.uint8)}
+    raise InputError('a.png: cut short')
+
+
+@pytest.mark.parametrize('as_arrays', [True, False])
+def test_every_batch_once_in_order(session, as_arrays):
+    feed = Feed(numbered(), as_arrays)
+    added = tf.placeholder(tf.float32, [])
+    total = tf.reduce_sum(feed.tensors['x']) + tf.cast(feed.tensors['y'][0], tf.float32) + added
+    feed.start(session)
+    assert [feed.run(session, total, {added: 100}) for _ in range(5)] == [100, 103, 106, 109, 112]
+    assert feed.lap() >= 0
+
+
+@pytest.mark.parametrize('as_arrays', [True, False])
+def test_an_error_at_the_start_and_later(session, as_arrays):
+    with pytest.raises(InputError, match='cut short'):
+        Feed(numbered(0), as_arrays)
+    feed = Feed(numbered(3), as_arrays)
+    feed.start(session)
+    assert [feed.run(session, feed.tensors['y'], {})[0] for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(InputError, match='cut short'):
+        feed.run(session, feed.tensors['y'], {})

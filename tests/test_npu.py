@@ -1,0 +1,301 @@
+"""--chip npu with a recording stand-in for npu_bridge: the session, the wrappers, the order, several processes."""
+import itertools
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from dataset_files import write_pairs
+from running import ROOT, run, save_net
+from src.data.datasets import read_list
+from src.data.pipeline import training_batches
+from src.files import InputError
+from src.model import losses, ops
+from src.run import npu
+from src.run.device import open_device
+from src.run.feeding import Feed
+from src.tf import tf
+
+
+@pytest.fixture
+def eight(monkeypatch, tmp_path):
+    """The environment of process 3 of 8."""
+    (tmp_path / 'table.json').write_text('{}')
+    values = {'RANK_SIZE': '8', 'RANK_ID': '3', 'RANK_TABLE_FILE': str(tmp_path / 'table.json'),
+              'ASCEND_DEVICE_ID': '3', 'JOB_ID': '10087'}
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    return values
+
+
+def keys(device):
+    """What the session's NpuOptimizer is told, {name: value}."""
+    optimizer, = device.config.graph_options.rewrite_options.custom_optimizers
+    assert optimizer.name == 'NpuOptimizer'
+    return {name: getattr(value, value.WhichOneof('value')) for name, value in optimizer.parameter_map.items()}
+
+
+# The session
+
+@pytest.mark.parametrize('training', [True, False])
+def test_the_session(npu_bridge, training):
+    device = open_device('npu', training=training)
+    assert keys(device) == {'use_off_line': True, 'graph_run_mode': int(training),
+                            'precision_mode': b'allow_fp32_to_fp16'}
+    rewriting = device.config.graph_options.rewrite_options
+    assert rewriting.remapping == rewriting.memory_optimization == type(rewriting).OFF
+    assert device.config.allow_soft_placement and device.as_arrays and (device.rank, device.ranks) == (0, 1)
+
+
+def test_profiling_and_dump(npu_bridge, tmp_path):
+    found = keys(open_device('npu', npu_options=npu.Options('must_keep_origin_dtype', 0, str(tmp_path / 'profile'),
+                                                            str(tmp_path / 'dump'))))
+    assert found['profiling_mode'] and found['enable_dump'] and found['precision_mode'] == b'must_keep_origin_dtype'
+    profiling = json.loads(found['profiling_options'].decode())
+    assert profiling['output'] == str(tmp_path / 'profile') and profiling['training_trace'] == 'on'
+    assert found['dump_path'].decode() == str(tmp_path / 'dump') and found['dump_mode'] == b'all'
+    assert sorted(os.listdir(str(tmp_path))) == ['dump', 'profile']  # the adapter makes neither
+
+
+def test_mixed_precision_trains_with_a_loss_scale_only(npu_bridge):
+    with pytest.raises(InputError, match='--loss_scale'):
+        open_device('npu', training=True, npu_options=npu.Options('allow_mix_precision'))
+    open_device('npu', npu_options=npu.Options('allow_mix_precision'))
+    open_device('npu', training=True, npu_options=npu.Options('allow_mix_precision', 1024))
+
+
+# Several NPUs
+
+def test_eight_processes(npu_bridge, eight, capsys):
+    device = open_device('npu', training=True)
+    assert (device.rank, device.ranks) == (3, 8) and keys(device)['hcom_parallel']
+    assert capsys.readouterr().out.endswith(', 3 of 8\n')
+
+
+@pytest.mark.parametrize('name, value, message', [
+    ('RANK_ID', '8', 'RANK_ID=8: must be below RANK_SIZE=8'), ('RANK_ID', '', 'RANK_ID: not set'),
+    ('RANK_SIZE', 'x', 'RANK_SIZE=x: not a whole number'), ('RANK_SIZE', '0', 'RANK_SIZE=0: not a whole number'),
+    ('JOB_ID', '', 'JOB_ID: not set'), ('ASCEND_DEVICE_ID', '', 'ASCEND_DEVICE_ID: not set'),
+    ('RANK_TABLE_FILE', '', 'RANK_TABLE_FILE: not set'),
+    ('RANK_TABLE_FILE', '/none', 'RANK_TABLE_FILE=/none: no such')])
+def test_an_environment_that_is_not_whole(eight, name, value, message):
+    with pytest.raises(InputError, match=message):
+        npu.ranks_of(dict(eight, **{name: value}))
+
+
+def wrapped(npu_bridge, loss_scale):
+    """What the optimizer of a device is made of: the names of the calls, and the device's arguments."""
+    del npu_bridge.calls[:]
+    device = open_device('npu', training=True, npu_options=npu.Options(loss_scale=loss_scale))
+    inner = tf.train.AdamOptimizer(.1)
+    outer = device.optimizer(inner)
+    return inner, outer, npu_bridge.calls
+
+
+def test_one_npu_without_a_loss_scale_takes_the_optimizer_as_it_is(npu_bridge):
+    inner, outer, calls = wrapped(npu_bridge, 0)
+    assert outer is inner and calls == []
+
+
+def test_one_npu_with_a_loss_scale(npu_bridge):
+    inner, _, ((name, (wrapped_one, manager, distributed)),) = wrapped(npu_bridge, 2 ** 20)
+    assert name == 'NPULossScaleOptimizer' and wrapped_one is inner and distributed is False
+    assert manager.settings == (2 ** 20, 1000, 2, 2, .5)
+
+
+def test_eight_npus_average_gradients_inside_of_the_loss_scale(npu_bridge, eight):
+    inner, _, (first, second) = wrapped(npu_bridge, 1024)
+    assert first == ('npu_distributed_optimizer_wrapper', inner)
+    assert second[0] == 'NPULossScaleOptimizer' and second[1][2] is True
+
+
+def test_an_old_adapter_has_another_name_for_the_wrapper(npu_bridge, eight, monkeypatch):
+    monkeypatch.delattr(npu_bridge, 'npu_distributed_optimizer_wrapper')
+    inner, _, calls = wrapped(npu_bridge, 0)
+    assert calls == [('NPUDistributedOptimizer', inner)]
+
+
+def test_all_float_variables_are_broadcast_and_on_one_npu_none(npu_bridge, eight, monkeypatch):
+    with tf.Graph().as_default(), tf.Session() as session:
+        trained, frozen = tf.Variable(1., name='trained'), tf.Variable(2., trainable=False, name='frozen')
+        tf.Variable(3, trainable=False, name='step')
+        session.run(tf.global_variables_initializer())
+        del npu_bridge.calls[:]
+        synchronize = open_device('npu', training=True).synchronizer(tf.global_variables())
+        operations = len(tf.get_default_graph().get_operations())
+        synchronize(session)
+        assert npu_bridge.calls[:2] == [('broadcast', ('trained', 0)), ('broadcast', ('frozen', 0))]
+        assert sorted(npu_bridge.calls[2:]) == [('broadcast ran', ('frozen', 2)), ('broadcast ran', ('trained', 1))]
+        assert len(tf.get_default_graph().get_operations()) == operations
+        assert session.run([trained, frozen]) == [1, 2]
+        del npu_bridge.calls[:]
+        monkeypatch.setenv('RANK_SIZE', '1')
+        monkeypatch.setenv('RANK_ID', '0')
+        open_device('npu', training=True).synchronizer(tf.global_variables())(session)
+        assert npu_bridge.calls == []
+
+
+# What keeps float32
+
+def small_graph(device):
+    """A warp by a convolution's flow, a loss, and their gradients: (names of those that keep float32, all)."""
+    with tf.Graph().as_default() as graph:
+        image = tf.placeholder(tf.float32, (1, 8, 8, 2))
+        weights = tf.get_variable('w', (3, 3, 2, 2))
+        with tf.name_scope('net'):
+            flow = tf.nn.conv2d(image, weights, strides=[1, 1, 1, 1], padding='SAME')
+        with tf.name_scope('warped'):
+            warped = ops.warp(image, flow)
+        with tf.name_scope('loss'):
+            loss = losses.endpoint_error(warped, image, tf.ones((1, 8, 8), tf.bool))
+        optimizer = device.optimizer(tf.train.GradientDescentOptimizer(.1))
+        gradients = optimizer.compute_gradients(loss)
+        device.gradients_made(graph)
+        optimizer.apply_gradients(gradients)
+        kept = {op.name for op in graph.get_operations() if '_keep_dtype' in op.node_def.attr}
+        return kept, {op.name for op in graph.get_operations()}
+
+
+def test_warp_loss_and_their_gradients_keep_float32(npu_bridge):
+    kept, names = small_graph(open_device('npu', training=True))
+    for scope in ('warped', 'loss', 'gradients/warped', 'gradients/loss'):
+        inside = {name for name in names if name.startswith(scope + '/')}
+        assert len(inside & kept) > .8 * len(inside) > 0, inside - kept
+    assert {name.split('/')[0] for name in kept} == {'warped', 'loss', 'gradients'}
+    assert not any(name.startswith('gradients/net/') for name in kept)
+
+
+def test_on_a_cpu_nothing_is_marked(npu_bridge):
+    open_device('npu')
+    kept, _ = small_graph(open_device('cpu'))
+    assert kept == set()
+
+
+def test_the_cpu_never_imports_npu_bridge(tmp_path):
+    (tmp_path / 'npu_bridge').mkdir()
+    (tmp_path / 'npu_bridge' / '__init__.py').write_text('raise SystemExit("imported")')
+    code = ('import flownet2_train, flownet2_val, flownet2_test\nfrom src.run.device import open_device\n'
+            'open_device("cpu")')
+    process = subprocess.run([sys.executable, '-c', code], env=dict(os.environ, PYTHONPATH='%s:%s' % (tmp_path, ROOT)),
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert (process.returncode, process.stderr) == (0, b'')
+
+
+# Training
+
+@pytest.fixture
+def steps(npu_bridge, monkeypatch):
+    """Records each step beside the calls of the stand-in."""
+    run_step = Feed.run
+
+    def recorded(*args):
+        npu_bridge.calls.append(('step', None))
+        return run_step(*args)
+
+    monkeypatch.setattr(Feed, 'run', recorded)
+    del npu_bridge.calls[:]
+    return npu_bridge.calls
+
+
+def train(place, **changes):
+    """Trains a thin FlowNetS for two steps from a checkpoint whose weights are all 1/64; returns what it printed."""
+    def fill(session):
+        session.run([tf.assign(variable, tf.fill(variable.shape, 1 / 64)) for variable in tf.global_variables()])
+
+    settings = dict(chip='npu', dataset=place / 'set', train_file=write_pairs(place / 'set'), image_size='48,48',
+                    val_file=place / 'set' / 'list.txt', result=place / 'result', net='S', batch_size=2, train_step=2,
+                    save_step=2, learning_rates='1e-9', step_values='', augment='none',
+                    pretrained=save_net(place / 'filled.ckpt', change=fill))
+    settings.update(changes)
+    ended = run('flownet2_train', *[text for name, value in settings.items() for text in ('--' + name, value)])
+    assert (ended.status, ended.err) == (0, '')
+    return ended.out
+
+
+def test_init_restore_broadcast_steps_in_this_order(steps, eight, monkeypatch, tmp_path):
+    monkeypatch.setenv('RANK_ID', '0')
+    train(tmp_path, loss_scale=1024)
+    order = [name for name, group in itertools.groupby(steps, lambda call: call[0])]
+    assert order == ['npu_distributed_optimizer_wrapper', 'NPULossScaleOptimizer', 'broadcast', 'broadcast ran', 'step']
+    ran = dict(value for name, value in steps if name == 'broadcast ran')
+    assert ran['FlowNetS/conv1/weights'] == 1 / 64 and 'FlowNetS/conv1/weights/Adam' in ran
+    assert 'latest.ckpt-2.index' in os.listdir(str(tmp_path / 'result'))
+
+
+def test_the_other_processes_take_other_pairs_and_write_nothing(steps, eight, tmp_path, monkeypatch):
+    seen = []
+    run_step = Feed.run
+    monkeypatch.setattr(Feed, 'run', lambda self, *args: (seen.append(self), run_step(self, *args))[1])
+    train(tmp_path)
+    assert len(seen) == 2 and not (tmp_path / 'result').exists()
+
+
+def test_the_processes_share_the_pairs_of_a_step(tmp_path):
+    pairs = read_list(write_pairs(tmp_path, count=8), str(tmp_path))
+    whole = training_batches(pairs, 8, (48, 48), seed=1)
+    shares = [training_batches(pairs, 2, (48, 48), seed=1, rank=rank, ranks=4) for rank in range(4)]
+    resumed = [training_batches(pairs, 2, (48, 48), 1, start=1, rank=rank, ranks=4) for rank in range(4)]
+    for step in range(3):
+        expected = next(whole).image_a
+        np.testing.assert_array_equal(np.concatenate([next(share).image_a for share in shares]), expected)
+        if step:
+            np.testing.assert_array_equal(np.concatenate([next(share).image_a for share in resumed]), expected)
+
+
+def test_flags_reach_the_session_of_val_and_test(npu_bridge, tmp_path):
+    net = save_net(tmp_path / 'S.ckpt')
+    listed = write_pairs(tmp_path / 'set', count=1)
+    shared = ['--checkpoint', net, '--net', 'S', '--chip', 'npu', '--precision_mode', 'force_fp32', '--dump',
+              tmp_path / 'dump']
+    ended = run('flownet2_val', '--dataset', tmp_path / 'set', '--test_file', listed, '--image_size', '64,64', *shared)
+    assert ended.status == 0 and 'chip: npu' in ended.out, ended.err
+    assert (tmp_path / 'dump').is_dir()
+    images = [tmp_path / 'set' / name for name in ('0_a.png', '0_b.png')]
+    ended = run('flownet2_test', '--input_a', images[0], '--input_b', images[1], '--out', tmp_path / 'out', *shared)
+    assert ended.status == 0 and 'chip: npu' in ended.out, ended.err
+
+
+# The shell scripts, with a program in Python's place that tells what it was given
+
+@pytest.fixture
+def program(tmp_path):
+    """A program that prints its rank and its flags; rank 1 fails if the last flag is `fail`, the others then wait."""
+    path = tmp_path / 'program'
+    path.write_text('#!/bin/sh\necho "$RANK_ID of $RANK_SIZE on $ASCEND_DEVICE_ID job $JOB_ID: $@"\n'
+                    'for last in "$@"; do :; done\n[ "$last" = fail ] || exit 0\n[ "$RANK_ID" = 1 ] && exit 3\n'
+                    'exec sleep 60\n')
+    path.chmod(0o755)
+    (tmp_path / 'table.json').write_text('{}')
+    return path
+
+
+def start(script, program, *arguments, **environment):
+    folder = program.parent
+    clean = {name: value for name, value in os.environ.items() if name not in ('RANK_SIZE', 'RANK_ID', 'JOB_ID')}
+    return subprocess.run(['sh', os.path.join(ROOT, script)] + list(arguments), stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, cwd=str(folder), timeout=30,
+                          env=dict(clean, PYTHON=str(program), POLL='0.1', **environment))
+
+
+def test_one_process(program):
+    process = start('run_npu_1p.sh', program, '--data_url', 'a b')
+    assert (process.returncode, process.stderr) == (0, b'')
+    out = process.stdout.decode()
+    assert out.startswith('0 of 1 on 0 job 10087: ') and ' --chip npu ' in out and out.endswith('--data_url a b\n')
+
+
+def test_processes_by_rank(program):
+    process = start('run_npu_8p.sh', program, '--batch_size', '2', RANK_TABLE_FILE='table.json', FIRST_DEVICE='4')
+    assert (process.returncode, process.stderr) == (0, b'')
+    logs = [(program.parent / 'logs' / ('train_%d.log' % rank)).read_text() for rank in range(8)]
+    for rank, log in enumerate(logs):
+        assert log.startswith('%d of 8 on %d job 10087: ' % (rank, rank + 4)) and log.endswith('--batch_size 2\n')
+
+
+def test_if_one_process_fails_the_others_are_stopped(program):
+    process = start('run_npu_8p.sh', program, 'fail', RANK_TABLE_FILE='table.json', RANK_SIZE='4')
+    assert process.returncode == 1 and b'a process failed' in process.stderr
+    assert b'no such file' in start('run_npu_8p.sh', program, RANK_TABLE_FILE='none.json').stderr

@@ -1,0 +1,68 @@
+"""What an NPU is to run holds only operations that Ascend's parser knows, with static shapes: no step of it is left to
+the device's mercy. `pytest -s tests/test_npu_ops.py` prints the operations of each graph."""
+import os
+
+import pytest
+
+from running import ROOT, WIDTH
+from src.run import export, flags
+from src.run.device import Device
+from src.run.inference import FlowNet
+from src.run.settings import Settings
+from src.run.step import DRAWS, build_step
+from src.tf import tf
+
+SIZE = (100, 140)  # no multiples of 64, so that every resize is there
+BANNED = {'Range', 'Where', 'While', 'StatelessWhile', 'Switch', 'Merge', 'If', 'PyFunc', 'EagerPyFunc',
+          'IteratorGetNext', 'IteratorV2', 'ScalarSummary', 'ImageSummary', 'MergeSummary', 'WriteSummary'}
+
+with open(os.path.join(ROOT, 'tests', 'tf_ops_supported_by_ascend.txt')) as file:
+    SUPPORTED = set(file.read().split())
+
+
+def check(name, fetched):
+    """Walks all that operations or tensors `fetched` need; prints the types of it."""
+    graph = fetched[0].graph
+    names = [getattr(item, 'op', item).name for item in fetched]
+    operations = [graph.get_operation_by_name(node.name)
+                  for node in tf.graph_util.extract_sub_graph(graph.as_graph_def(), names).node]
+    types = {operation.type for operation in operations}
+    print('%s: %d operations of %d types: %s' % (name, len(operations), len(types), ' '.join(sorted(types))))
+    assert not types - SUPPORTED and not types & BANNED
+    for operation in operations:
+        if operation.type != 'BroadcastGradientArgs':  # of constant shapes: folded, else what it feeds were not static
+            assert all(output.shape.is_fully_defined() for output in operation.outputs), operation.name
+
+
+def training_step(net, trainable, augment):
+    """The graph of a step, with gradients and Adam, fed as on an NPU: by placeholders."""
+    args = flags.train_flags(['--net', net, '--trainable', trainable, '--augment', augment, '--width', str(WIDTH),
+                              '--image_size', '%d,%d' % SIZE, '--batch_size', '2'])
+    shape = (2,) + (SIZE if augment == 'none' else (128, 192))
+    batch = {'image_a': tf.placeholder(tf.uint8, shape + (3,)), 'image_b': tf.placeholder(tf.uint8, shape + (3,)),
+             'flow': tf.placeholder(tf.float32, shape + (2,)), 'valid': tf.placeholder(tf.bool, shape)}
+    if augment != 'none':
+        batch['draws'] = tf.placeholder(tf.float32, (len(DRAWS), 2))
+    step = build_step(Settings.from_flags(args), batch, Device('cpu', None))
+    return [step.train_op] + list(step.figures.values())
+
+
+@pytest.mark.parametrize('net, trainable, augment', [('2', 'all', 'none'), ('C', 'last', 'paper')])
+def test_training(net, trainable, augment):
+    """Every part of every net has its gradient in the first one."""
+    with tf.Graph().as_default():
+        check('training of %s, %s, augmentation %s' % (net, trainable, augment),
+              training_step(net, trainable, augment))
+
+
+def test_validation_and_test():
+    """Both are a FlowNet; several sizes share variables."""
+    with tf.Graph().as_default():
+        flownet = FlowNet('2', WIDTH, batch_size=2)
+        check('validation, test', [flownet.build(SIZE)[2]])
+
+
+def test_export():
+    """test_offline.py looks into the .pb that comes of it."""
+    with tf.Graph().as_default():
+        check('export', [export.build('2', WIDTH, SIZE)])

@@ -1,0 +1,57 @@
+"""The stages of the training, each from the nets before it; .ci/run runs the whole sequence."""
+import json
+import os
+
+import numpy as np
+
+from dataset_files import write_pairs
+from running import run, save_net
+from src.run.checkpoint import Checkpoint, latest
+
+TINY = ['--width', '0.015625', '--image_size', '64,64', '--batch_size', '1', '--save_step', '1', '--chip', 'cpu']
+
+
+def pairs(folder):
+    """Writes a pair that is larger than the crops; returns the flags that name it."""
+    path = write_pairs(folder, count=1, size=(100, 120))
+    return ['--dataset', folder, '--train_file', path, '--val_file', path]
+
+
+def test_fusion_starts_from_css_and_sd_and_changes_neither(tmp_path):
+    css, sd = save_net(tmp_path / 'CSS.ckpt', 'CSS', 1 / 64), save_net(tmp_path / 'SD.ckpt', 'SD', 1 / 64)
+    ended = run('flownet2_train', '--stage', 'fusion', *pairs(tmp_path / 'set'), '--scale', '1e-6', *TINY,
+                '--pretrained', css + ',' + sd, '--result', tmp_path / 'out')
+    assert (ended.status, ended.err) == (0, '')
+    assert 'FlowNet2/FlowNetCSS/FlowNetCS/FlowNetC (48) from FlowNetCSS/FlowNetCS/FlowNetC' in ended.out
+    assert 'FlowNet2/FlowNetSD (' in ended.out and 'drawn (He): ' in ended.out
+    trained = Checkpoint(latest(str(tmp_path / 'out')))
+    for source in (Checkpoint(css), Checkpoint(sd)):
+        for name in source.shapes:
+            np.testing.assert_array_equal(trained.read('FlowNet2/' + name, np.float32), source.read(name, np.float32))
+    slots = {name for name in trained.shapes if name.endswith('/Adam')}
+    assert slots and all(name.startswith(('FlowNet2/fuse_', 'FlowNet2/predict_flow')) for name in slots)
+    settings = json.loads((tmp_path / 'out' / 'config.json').read_text())
+    assert (settings['stage'], settings['augment'], settings['learning_rates'][0]) == ('fusion', 'fusion', 1e-4)
+
+
+def test_a_missing_part_is_named(tmp_path):
+    c = save_net(tmp_path / 'C.ckpt', 'C', 1 / 64)
+    ended = run('flownet2_train', '--stage', 'CSS', *pairs(tmp_path / 'set'), '--augment', 'none', *TINY,
+                '--pretrained', c, '--result', tmp_path / 'out')
+    assert ended.status == 1 and ended.err.count('\n') == 1 and 'FlowNetCSS/FlowNetCS/FlowNetS/' in ended.err
+    assert not (tmp_path / 'out').exists()
+
+
+def test_augmented_steps_show_themselves(tmp_path):
+    """Event files hold the curves and a pair's pictures."""
+    from src.tf import tf
+    ended = run('flownet2_train', '--stage', 'C', *pairs(tmp_path / 'set'), *TINY, '--train_step', '2', '--log_step', '1',
+                '--result', tmp_path / 'out', '--learning_rates', '1e-4', '--step_values', '')
+    assert (ended.status, ended.err) == (0, '')
+    (events,) = os.listdir(str(tmp_path / 'out' / 'events'))
+    tags = {}
+    for event in tf.train.summary_iterator(str(tmp_path / 'out' / 'events' / events)):
+        for value in event.summary.value:
+            tags.setdefault(value.tag, []).append(event.step)
+    assert tags['train/loss'] == tags['train/gradient_norm'] == tags['train/loss_level6'] == [1, 2]
+    assert tags['val/epe'] == tags['val/1_a'] == tags['val/4_flow'] == [1, 2]

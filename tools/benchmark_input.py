@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+"""How many pairs a second the training input gives: reading, augmentation, and both at once, all in one run."""
+import os
+import statistics
+import sys
+import time
+
+import numpy as np
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from src.data.mixture import find_mixture
+from src.model.augment import augment
+from src.run import flags
+from src.run.device import session_config
+from src.run.feeding import Feed
+from src.run.settings import Settings
+from src.run.step import DRAWS, batches
+from src.tf import tf
+
+
+def rates(step, batch_size, rounds, steps):
+    """Pairs per second of `steps` calls of step(), in each of `rounds`."""
+    for _ in range(3):
+        step()
+    found = []
+    for _ in range(rounds):
+        started = time.time()
+        for _ in range(steps):
+            step()
+        found.append(steps * batch_size / (time.time() - started))
+    return found
+
+
+def main():
+    args = flags.train_flags()
+    settings = Settings.from_flags(args)
+    config = session_config(args.chip, args.gpu_device)
+    mixture = find_mixture(args.dataset, 'train', args.status, list_file=args.train_file,
+                           size=[side + 64 for side in args.image_size])
+    stream = batches(settings, mixture, 0)
+    feed = Feed(batches(settings, mixture, 0), as_arrays=False)
+    batch = next(stream)
+
+    def augmented(tensors):
+        images = [tf.cast(tensors[name], tf.float32) for name in ('image_a', 'image_b')]
+        draws = dict(zip(DRAWS, tf.unstack(tensors['draws'])))
+        out = augment(images[0], images[1], tensors['flow'], tensors['valid'], draws, args.image_size)
+        return [tensor.op for tensor in out]  # run, but not copied; a tf.group would be optimised away
+
+    # kept in variables: the numbers of the net's own device, without feeding
+    held = {name: tf.Variable(array, trainable=False) for name, array in batch.items()}
+    alone, both = augmented(held), augmented(feed.tensors)
+    with tf.Session(config=config) as session:
+        session.run(tf.global_variables_initializer())
+        feed.start(session)
+        cases = (('reading', lambda: next(stream)), ('augmentation', lambda: session.run(alone)),
+                 ('both', lambda: feed.run(session, both, {})))
+        for name, step in cases:
+            found = rates(step, settings.batch_size, rounds=5, steps=max(1, args.train_step // settings.batch_size))
+            print('%-13s %6.1f pairs/s (median of 5; %.1f to %.1f)'
+                  % (name, statistics.median(found), np.min(found), np.max(found)))
+    print('%s → %s, batch %d, %d reading threads' % (batch['valid'].shape[1:], args.image_size, settings.batch_size,
+                                                    settings.num_workers))
+
+
+if __name__ == '__main__':
+    flags.start(main)
