@@ -12,13 +12,12 @@ def test_network_size(size, expected):
     assert network_size(size) == expected
 
 
-@pytest.mark.parametrize('size', [(16, 130)])
-def test_any_size_in_that_size_out(session, size):
-    images = [tf.random_uniform((2,) + size + (3,), maxval=255) for _ in range(2)]
+def test_any_size_in_that_size_out(session):
+    images = [tf.random_uniform((2, 16, 130, 3), maxval=255) for _ in range(2)]
     flow = estimate('2', *images, width=1 / 64).flow
     session.run(tf.global_variables_initializer())
     value = session.run(flow)
-    assert value.shape == (2,) + size + (2,)
+    assert value.shape == (2, 16, 130, 2)
     assert np.isfinite(value).all()
 
 
