@@ -25,11 +25,12 @@ def correlation(a, b):
     batch, height, width, channels = a.shape.as_list()
     reach, odd = MAX_DISPLACEMENT, width % 2  # one column of zeros makes an odd width even
     a = _split_columns(tf.pad(a * (1 / channels), [[0, 0], [0, 0], [0, odd], [0, 0]]))  # [H·N·2, W/2, C]
-    b = _split_columns(tf.pad(b, [[0, 0], [reach, reach], [reach, reach + odd], [0, 0]]))  # [(H+40)·N·2, W/2+20, C]
+    b = _split_columns(tf.pad(b, [[0, 0], [reach, reach], [reach, reach + odd], [0, 0]]))
+    b = tf.transpose(b, [0, 2, 1])  # [(H+40)·N·2, C, W/2+20]: once, and not in each product
     row = 2 * batch  # matrices in one image row
     bands = []
     for dy in range(0, 2 * reach + 1, STRIDE):
-        products = tf.matmul(a, b[dy * row:(dy + height) * row], transpose_b=True)  # [H·N·2, W/2, W/2+20]
+        products = tf.matmul(a, b[dy * row:(dy + height) * row])  # [H·N·2, W/2, W/2+20]
         bands.append(_diagonal_band(products))  # [H·N·2, W/2, 21]
     cost = tf.concat(bands, axis=2)  # [H·N·2, W/2, 441]
     return _join_columns(cost, batch, height)[:, :, :width]
