@@ -10,12 +10,11 @@ import numpy as np
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from src.data.mixture import find_mixture
-from src.model.augment import augment
 from src.run import flags
 from src.run.device import session_config
 from src.run.feeding import Feed
 from src.run.settings import Settings
-from src.run.step import DRAWS, batches
+from src.run.step import augmented, batches
 from src.tf import tf
 
 
@@ -42,15 +41,12 @@ def main():
     feed = Feed(batches(settings, mixture, 0), as_arrays=False)
     batch = next(stream)
 
-    def augmented(tensors):
-        images = [tf.cast(tensors[name], tf.float32) for name in ('image_a', 'image_b')]
-        draws = dict(zip(DRAWS, tf.unstack(tensors['draws'])))
-        out = augment(images[0], images[1], tensors['flow'], tensors['valid'], draws, args.image_size)
-        return [tensor.op for tensor in out]  # run, but not copied; a tf.group would be optimised away
+    def run_by(tensors):
+        return [tensor.op for tensor in augmented(tensors, args.image_size)]  # a tf.group would be optimised away
 
     # kept in variables: the numbers of the net's own device, without feeding
     held = {name: tf.Variable(array, trainable=False) for name, array in batch.items()}
-    alone, both = augmented(held), augmented(feed.tensors)
+    alone, both = run_by(held), run_by(feed.tensors)
     with tf.Session(config=config) as session:
         session.run(tf.global_variables_initializer())
         feed.start(session)

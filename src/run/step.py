@@ -42,13 +42,18 @@ def batches(settings, mixture, start, rank=0, ranks=1):
         yield batch
 
 
+def augmented(batch, crop_size):
+    """The images (float32), flow and valid of a batch of tensors, augmented if the batch holds draws."""
+    image_a, image_b = tf.cast(batch['image_a'], tf.float32), tf.cast(batch['image_b'], tf.float32)
+    if 'draws' not in batch:
+        return image_a, image_b, batch['flow'], batch['valid']
+    draws = dict(zip(DRAWS, tf.unstack(batch['draws'])))
+    return augment(image_a, image_b, batch['flow'], batch['valid'], draws, crop_size)
+
+
 def build_step(settings, batch, device):
     """Builds the Step for a device.Device on a batch of tensors {name: tensor}, as `batches` makes them."""
-    image_a, image_b = tf.cast(batch['image_a'], tf.float32), tf.cast(batch['image_b'], tf.float32)
-    flow, valid = batch['flow'], batch['valid']
-    if 'draws' in batch:
-        draws = dict(zip(DRAWS, tf.unstack(batch['draws'])))
-        image_a, image_b, flow, valid = augment(image_a, image_b, flow, valid, draws, settings.image_size)
+    image_a, image_b, flow, valid = augmented(batch, settings.image_size)
     estimated, prediction = estimate(settings.net, image_a, image_b, settings.width)
     loss, levels = multiscale_loss(prediction, flow, valid)
     trained = tf.trainable_variables()
