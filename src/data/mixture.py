@@ -32,8 +32,8 @@ def find_mixture(text, split, status='clean', size=None, list_file=''):
     """Finds all that --dataset names; the arguments are those of layouts.find_pairs.
 
     Args:
-        list_file: where given, it decides instead of any layout or split, and `text` is the plain folder that it
-            belongs to (see datasets.read_list).
+        list_file: where given, it decides instead of any layout or split, and `text` is the folder that it belongs to
+            (see datasets.read_list).
 
     Returns:
         A Mixture.
@@ -42,7 +42,8 @@ def find_mixture(text, split, status='clean', size=None, list_file=''):
         InputError: as parse_mixture, find_pairs and read_list.
     """
     if list_file:
-        return Mixture([read_list(list_file, text, status)], [1])
+        kind, _, folder = text.partition(':')
+        return Mixture([read_list(list_file, folder if kind in KINDS else text, status)], [1])
     sources = parse_mixture(text)
     return Mixture([find_pairs(source, split, status, size) for source in sources],
                    [source.weight for source in sources])

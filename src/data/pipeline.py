@@ -10,8 +10,10 @@ from src.data.mixture import Mixture
 from src.data.samples import Sample
 from src.files import InputError
 
+ALIGNMENT = 64  # bytes
+
 Batch = collections.namedtuple('Batch', 'image_a image_b flow valid')
-Batch.__doc__ = """Samples stacked: uint8 [N, H, W, 3] twice, float32 [N, H, W, 2], bool [N, H, W]."""
+Batch.__doc__ = """Samples on top of each other: uint8 [N, H, W, 3] twice, float32 [N, H, W, 2], bool [N, H, W]."""
 
 
 def prefetch(function, items, workers, ahead):
@@ -45,15 +47,21 @@ def training_batches(pairs, batch_size, size, seed, start=0, workers=4, rank=0, 
     """
     mixture = pairs if isinstance(pairs, Mixture) else Mixture([pairs], [1])
 
-    def sample_at(position):
+    def fill(slot):
+        """Reads a pair into its place in a batch: so the threads share the copying too."""
+        batch, index, position = slot
         pair, epoch, place = mixture.draw(seed, position)
-        return random_crop(load(pair), size, np.random.RandomState([seed, epoch, place]))
+        sample = random_crop(load(pair), size, np.random.RandomState([seed, epoch, place]))
+        for whole, part in zip(batch, sample):
+            whole[index] = part
+        return batch
 
     firsts = itertools.count((start * ranks + rank) * batch_size, ranks * batch_size)  # of each batch
-    positions = (first + place for first in firsts for place in range(batch_size))
-    samples = prefetch(sample_at, positions, workers, ahead=4 * batch_size)
+    batches = ((empty_batch(batch_size, size), first) for first in firsts)
+    slots = ((batch, index, first + index) for batch, first in batches for index in range(batch_size))
+    filled = prefetch(fill, slots, workers, ahead=4 * batch_size)
     while True:
-        yield stack(list(itertools.islice(samples, batch_size)))
+        yield list(itertools.islice(filled, batch_size))[-1]
 
 
 def random_crop(sample, size, rng):
@@ -71,6 +79,16 @@ def random_crop(sample, size, rng):
     return Sample(*[array[window] for array in sample[:4]], name=sample.name)
 
 
-def stack(samples):
-    """Stacks samples of one size to a Batch."""
-    return Batch(*[np.stack(arrays) for arrays in list(zip(*samples))[:4]])
+def empty_batch(count, size):
+    """A Batch of `count` samples of `size` (H, W), yet to be filled."""
+    shape = (count,) + tuple(size)
+    return Batch(_empty(shape + (3,), np.uint8), _empty(shape + (3,), np.uint8), _empty(shape + (2,), np.float32),
+                 _empty(shape, np.bool_))
+
+
+def _empty(shape, dtype):
+    """np.empty on a boundary of 64 bytes: such an array reaches tf.data as it is, any other is copied there."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    memory = np.empty(size + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    return memory[start:start + size].view(dtype).reshape(shape)

@@ -80,8 +80,7 @@ def read_flow(path):
         return read_kitti_png(path)
     flow = read_flo(path) if ending == '.flo' else read_pfm(path)
     valid = known(flow)
-    flow[~valid] = 0
-    return flow, valid
+    return flow if valid.all() else np.where(valid[..., None], flow, 0), valid
 
 
 def write_flow(path, flow, valid=None):
