@@ -2,7 +2,7 @@
 """Trains or fine-tunes a net: flags → session → one call."""
 from src.data.mixture import find_mixture
 from src.run import flags
-from src.run.device import open_device
+from src.run.device import open_device, speed_from
 from src.run.modelarts import Platform
 from src.run.npu import options_from
 from src.run.settings import Settings
@@ -11,7 +11,8 @@ from src.run.train import train
 
 def main():
     args = flags.train_flags()
-    device = open_device(args.chip, args.gpu_device, training=True, npu_options=options_from(args))
+    device = open_device(args.chip, args.gpu_device, training=True, npu_options=options_from(args),
+                         speed=speed_from(args))
     with Platform(args, device.rank) as platform:
         run(args, device, platform.copy_results)
 

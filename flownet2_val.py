@@ -3,7 +3,7 @@
 from src.data.mixture import find_mixture
 from src.files import check_folder
 from src.run import flags
-from src.run.device import session_config
+from src.run.device import session_config, speed_from
 from src.run.evaluate import evaluate, report
 from src.run.inference import load_flownet
 from src.run.npu import options_from
@@ -12,7 +12,7 @@ from src.run.npu import options_from
 def main():
     args = flags.val_flags().parse_args()
     pairs = find_mixture(args.dataset, args.split, args.status, args.image_size, args.test_file).pairs
-    config = session_config(args.chip, args.gpu_device, npu_options=options_from(args))
+    config = session_config(args.chip, args.gpu_device, npu_options=options_from(args), speed=speed_from(args))
     if args.result:
         check_folder(args.result)
     flownet, session = load_flownet(args.net, args.checkpoint, config, args.image_size, args.batch_size)

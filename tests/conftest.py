@@ -10,6 +10,15 @@ os.environ['CUDA_VISIBLE_DEVICES'] = ''  # the numbers are float32's; a GPU woul
 sys.path[:0] = [ROOT, os.path.join(ROOT, 'tools'), os.path.dirname(os.path.abspath(__file__))]
 
 
+@pytest.fixture(autouse=True)
+def as_at_the_start():
+    """Graphs of the next test are made as if no device had been opened in this one."""
+    yield
+    if 'src.model.correlation' in sys.modules:
+        sys.modules['src.model.correlation'].correlate_by('graph')
+        sys.modules['src.model.precision'].use()
+
+
 @pytest.fixture
 def session():
     """A session on a new graph, on the CPU."""
@@ -23,9 +32,7 @@ def session():
 @pytest.fixture
 def npu_bridge(monkeypatch):
     """The stand-in for npu_bridge.npu_init, importable for one test."""
-    from src.model.precision import keep_float32_by
     monkeypatch.syspath_prepend(os.path.join(ROOT, 'tests', 'stand_ins'))
     yield importlib.import_module('npu_bridge.npu_init')
     for name in ('npu_bridge.npu_init', 'npu_bridge'):
         del sys.modules[name]
-    keep_float32_by()

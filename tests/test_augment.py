@@ -28,8 +28,8 @@ def numbers(*changes):
 def graph_of(batch, size, crop_size):
     """The augmentation as a function of its arguments; building it takes longer than running it."""
     with tf.Graph().as_default() as graph:
-        fields = [tf.placeholder(tf.float32, (batch,) + size + (channels,)) for channels in (3, 3, 2)]
-        fields.append(tf.placeholder(tf.bool, (batch,) + size))
+        shapes = [(tf.uint8, (3,)), (tf.uint8, (3,)), (tf.float32, (2,)), (tf.bool, ())]
+        fields = [tf.placeholder(dtype, (batch,) + size + channels) for dtype, channels in shapes]
         inputs = {name: tf.placeholder(tf.float32, value.shape) for name, value in identity(batch).items()}
         return tf.Session(graph=graph).make_callable(
             augment(*fields, draws=inputs, crop_size=crop_size), fields + list(inputs.values()))
@@ -41,7 +41,7 @@ def run(image_a, image_b, flow, valid, draws, crop_size):
 
 
 def images(seed, batch=2, size=SOURCE):
-    return np.random.RandomState(seed).uniform(0, 255, (2, batch) + size + (3,)).astype(np.float32)
+    return np.random.RandomState(seed).randint(0, 256, (2, batch) + size + (3,)).astype(np.uint8)
 
 
 def move(flow, draws, valid=None):
@@ -318,9 +318,9 @@ def test_colours_are_those_of_the_formulas():
     size, batch = (9, 11), 6
     random = np.random.RandomState(13)
     pair = images(14, batch, size)
-    pair[:, 1] = random.uniform(0, 255, (2,) + size + (1,))  # grey
-    pair[:, 2] = random.uniform(0, 40, (2,) + size + (1,))  # dark grey: next to nothing along two axes
-    pair[:, 3] = random.uniform(0, 2, (2,) + size + (3,))  # all but black
+    pair[:, 1] = random.randint(0, 256, (2,) + size + (1,))  # grey
+    pair[:, 2] = random.randint(0, 40, (2,) + size + (1,))  # dark grey: next to nothing along two axes
+    pair[:, 3] = random.randint(0, 4, (2,) + size + (3,))  # all but black
     draws = draw(random, TABLES['paper'], batch, size, size, 10 ** 6)
     colours = [name for step in TABLES['paper'][2:] for name in step if name != 'noise']
     draws = dict(identity(batch), **{name: draws[name] for name in colours})

@@ -1,8 +1,10 @@
-"""--chip: what is chosen where, and what is said where it is not there."""
+"""--chip, --correlation, --precision, --xla: what is chosen where, and what is said where it is not there."""
 import pytest
 
 from src.files import InputError
-from src.run.device import session_config
+from src.model import correlation, precision
+from src.run import device
+from src.run.device import Speed, open_device, session_config
 from src.tf import tf
 
 
@@ -17,7 +19,7 @@ def gpus(monkeypatch):
 
 def test_auto_without_anything_is_the_cpu(gpus, capsys):
     assert session_config('auto').device_count['GPU'] == 0
-    assert capsys.readouterr().out == 'chip: cpu (TensorFlow %s)\n' % tf.VERSION
+    assert capsys.readouterr().out == 'chip: cpu (TensorFlow %s), fp32, graph correlation\n' % tf.VERSION
 
 
 def test_auto_prefers_a_gpu_and_an_npu_to_that(gpus, capsys, request):
@@ -44,3 +46,48 @@ def test_a_gpu_that_is_not_there(gpus):
 def test_an_npu_that_is_not_there():
     with pytest.raises(InputError, match='--chip npu: npu_bridge cannot be imported'):
         session_config('npu')
+
+
+@pytest.fixture
+def native(monkeypatch):
+    """A function that sets why there is no native op; None: there is one."""
+    return lambda reason: monkeypatch.setattr(device, 'missing', lambda gpu: reason)
+
+
+@pytest.mark.parametrize('wanted, reason, chosen', [('auto', None, 'native'), ('auto', 'nothing is built', 'graph'),
+                                                    ('native', None, 'native'), ('graph', None, 'graph')])
+def test_the_correlation(gpus, native, capsys, wanted, reason, chosen):
+    native(reason)
+    open_device('cpu', speed=Speed(correlation=wanted))
+    assert correlation.form().__name__ == {'native': 'native_correlation', 'graph': 'stock_correlation'}[chosen]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:-1] == ['correlation: stock operations, since nothing is built'] * bool(reason)
+    assert lines[-1].endswith('fp32, %s correlation' % chosen)
+
+
+def test_an_npu_never_sees_the_native_op(native, npu_bridge):
+    native(None)
+    open_device('cpu', speed=Speed(correlation='auto'))
+    open_device('npu', speed=Speed(correlation='auto', precision='tf32'))
+    assert correlation.form() is correlation.stock_correlation
+    with pytest.raises(InputError, match='--correlation native: not on an NPU'):
+        open_device('npu', speed=Speed(correlation='native'))
+
+
+@pytest.mark.parametrize('chip, speed, message', [
+    ('cpu', Speed(correlation='native'), '--correlation native: nothing is built'),
+    ('cpu', Speed(precision='amp'), '--precision amp: needs a GPU, this is --chip cpu'),
+    ('npu', Speed(precision='amp'), '--precision amp: needs a GPU .*--precision_mode'),
+    ('cpu', Speed(xla=True), '--xla: needs a GPU')])
+def test_what_a_chip_has_not(gpus, native, chip, speed, message):
+    native('nothing is built')
+    with pytest.raises(InputError, match=message):
+        open_device(chip, speed=speed)
+
+
+def test_a_gpu_with_half_layers_and_xla(gpus, capsys):
+    gpus(1)
+    opened = open_device('gpu', speed=Speed('graph', 'amp', xla=True))
+    assert precision.layer_type() == tf.float16 and opened.scales_loss and opened.ahead_on == '/gpu:0'
+    assert opened.config.graph_options.optimizer_options.global_jit_level == tf.OptimizerOptions.ON_1
+    assert capsys.readouterr().out.endswith(', amp, graph correlation, XLA\n')

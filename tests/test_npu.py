@@ -217,7 +217,7 @@ def train(place, **changes):
 
 def test_init_restore_broadcast_steps_in_this_order(steps, eight, monkeypatch, tmp_path):
     monkeypatch.setenv('RANK_ID', '0')
-    train(tmp_path, loss_scale=1024)
+    train(tmp_path, loss_scale=1024, augment='paper')  # on the host, in a session of the CPU
     order = [name for name, group in itertools.groupby(steps, lambda call: call[0])]
     assert order == ['npu_distributed_optimizer_wrapper', 'NPULossScaleOptimizer', 'broadcast', 'broadcast ran', 'step']
     ran = dict(value for name, value in steps if name == 'broadcast ran')

@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from src.data.mixture import find_mixture
 from src.run import flags
-from src.run.device import session_config
+from src.run.device import open_device, speed_from
 from src.run.feeding import Feed
 from src.run.settings import Settings
 from src.run.step import augmented, batches
@@ -34,11 +34,11 @@ def rates(step, batch_size, rounds, steps):
 def main():
     args = flags.train_flags()
     settings = Settings.from_flags(args)
-    config = session_config(args.chip, args.gpu_device)
+    device = open_device(args.chip, args.gpu_device, speed=speed_from(args))
     mixture = find_mixture(args.dataset, 'train', args.status, list_file=args.train_file,
                            size=[side + 64 for side in args.image_size])
     stream = batches(settings, mixture, 0)
-    feed = Feed(batches(settings, mixture, 0), as_arrays=False)
+    feed = Feed(batches(settings, mixture, 0), as_arrays=False, ahead_on=device.ahead_on)
     batch = next(stream)
 
     def run_by(tensors):
@@ -47,7 +47,7 @@ def main():
     # kept in variables: the numbers of the net's own device, without feeding
     held = {name: tf.Variable(array, trainable=False) for name, array in batch.items()}
     alone, both = run_by(held), run_by(feed.tensors)
-    with tf.Session(config=config) as session:
+    with tf.Session(config=device.config) as session:
         session.run(tf.global_variables_initializer())
         feed.start(session)
         cases = (('reading', lambda: next(stream)), ('augmentation', lambda: session.run(alone)),

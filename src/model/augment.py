@@ -3,6 +3,8 @@
 The numbers come from augment_draws.py and the colours change in augment_colours.py; here are the geometry and the
 whole. (FlowNet 2.0, supplement; Caffe's DataAugmentation and FlowAugmentation layers; spec.md, section 6.)
 """
+import math
+
 import numpy as np
 
 from src.model.augment_colours import chromatic, extent, gamma_group, noise
@@ -16,30 +18,31 @@ def augment(image_a, image_b, flow, valid, draws, crop_size):
     """Augments a batch of pairs; draws that are neutral leave the centre crop as it was, to the bit.
 
     Args:
-        image_a, image_b: float [N, H, W, 3], BGR, 0…255.
+        image_a, image_b: uint8 [N, H, W, 3], BGR.
         flow: float [N, H, W, 2] in pixels, finite everywhere.
         valid: bool [N, H, W].
         draws: {parameter: float [N]}, from augment_draws.draw or set by hand.
         crop_size: (h, w) of the results.
 
     Returns:
-        image_a, image_b, flow, valid, h × w pixels each. Noise may lead a little beyond 0…255. A pixel whose partner
-        leaves the second frame stays valid; one that shows no place of the first image (no drawn geometry does) is
-        not. Where a pixel is not valid, its flow is 0.
+        image_a, image_b (float32), flow, valid, h × w pixels each. Noise may lead a little beyond 0…255. A pixel
+        whose partner leaves the second frame stays valid; one that shows no place of the first image (no drawn
+        geometry does) is not. Where a pixel is not valid, its flow is 0.
     """
-    batch, source_size = image_a.shape.as_list()[0], image_a.shape.as_list()[1:3]
+    batch, source_size = valid.shape.as_list()[0], valid.shape.as_list()[1:]
     to_a = source_map(draws, source_size, crop_size, tf)
     to_b = source_map(second_frame(draws), source_size, crop_size, tf)
     places_a, places_b = _places(to_a, crop_size), _places(to_b, crop_size)
 
-    planes_a = chromatic(_as_planes(_sample(image_a, places_a)), extent(image_a), draws)  # [N, 3, h · w]
-    planes_b = chromatic(_as_planes(_sample(image_b, places_b)), extent(image_b), draws)
-    planes_b = gamma_group(planes_b, draws)
+    rows_a, rows_b = _rows(image_a), _rows(image_b)
+    planes_a = _sample(_joined(rows_a, valid.shape), places_a)  # [N, 3, h · w]
+    planes_b = _sample(_joined(rows_b, valid.shape), places_b)
+    planes_a = chromatic(planes_a, extent(rows_a, batch), draws)
+    planes_b = gamma_group(chromatic(planes_b, extent(rows_b, batch), draws), draws)
 
-    shape = [batch] + list(crop_size) + [3]
-    noise_a, noise_b = noise(shape, draws)
+    noise_a, noise_b = noise(planes_a.shape.as_list(), draws)
     flow, valid = _transform_flow(flow, valid, places_a, to_a, to_b)
-    return _as_image(planes_a, shape) + noise_a, _as_image(planes_b, shape) + noise_b, flow, valid
+    return _as_image(planes_a + noise_a, crop_size), _as_image(planes_b + noise_b, crop_size), flow, valid
 
 
 def _places(affine, crop_size):
@@ -51,35 +54,71 @@ def _places(affine, crop_size):
     return (xx * x + x0) + xy * y, (yx * x + y0) + yy * y
 
 
-def _sample(image, places):
-    """Bilinear samples [N, h, w, C] of an image [N, H, W, C]; at whole pixels they are these pixels, to the bit."""
-    _, height, width, channels = image.shape.as_list()
+def _rows(image):
+    """Images uint8 [N, H, W, 3] as float [N · H · W / b, b · 3]: b pixels a row, for a CPU is slow at narrow matrices.
+
+    All that reads images reads this: TensorFlow would cast anew for every other shape.
+    """
+    batch, height, width, channels = image.shape.as_list()
+    block = math.gcd(height * width, 4)
+    return tf.cast(tf.reshape(image, [batch * height * width // block, block * channels]), tf.float32)
+
+
+def _joined(rows, shape):
+    """The pixels of _rows, whole numbers 0…255, as one number each, red + green / 256 + blue / 256²: [N, H, W]."""
+    weights = np.array([[2 ** -16], [2 ** -8], [1]], np.float32)  # exact in float32, even in products of TF32
+    block = rows.shape.as_list()[1] // 3
+    return tf.reshape(tf.matmul(rows, np.kron(np.eye(block, dtype=np.float32), weights)), shape)
+
+
+def _parted(number):
+    """What _joined has joined: blue / 256, green, red."""
+    red = tf.floor(number)
+    rest = (number - red) * 256.
+    green = tf.floor(rest)
+    return rest - green, green, red
+
+
+def _sample(joined, places):
+    """Bilinear samples [N, 3, h · w] of _joined images; at whole pixels they are these pixels, to the bit.
+
+    A pixel is read as one number, and its right neighbour comes with it as an imaginary part: a CPU is slow at
+    gathering, and at all that has channels as its last dimension.
+    """
+    batch, height, width = joined.shape.as_list()
     x, y = tf.clip_by_value(places[0], 0, width - 1), tf.clip_by_value(places[1], 0, height - 1)
     left, top = tf.floor(x), tf.floor(y)
-    right, bottom = tf.minimum(left + 1, width - 1), tf.minimum(top + 1, height - 1)
-    # [N, h, w, C]: tiled, since a CPU is slow at broadcasting along so short a dimension
-    right_weight, bottom_weight = [tf.tile(part[..., None], [1, 1, 1, channels]) for part in (x - left, y - top)]
-    at = _reader(image)
+    right_weight, bottom_weight = x - left, y - top
+    corner_weight = right_weight * bottom_weight
+    right_weight, bottom_weight = right_weight - corner_weight, bottom_weight - corner_weight
+    weights = [1 - right_weight - bottom_weight - corner_weight, right_weight, bottom_weight, corner_weight]
 
-    def between(start, end, weight):
-        return start + (end - start) * weight
+    # Beyond the last column and row, where the weight is 0, whatever pixel follows is as good as any.
+    pixels = tf.reshape(joined, [-1])
+    pairs = tf.complex(pixels, tf.concat([pixels[1:], pixels[:1]], axis=0))
+    index = _index(joined, left, top)
+    lower = tf.minimum(index + width, batch * height * width - 1)
+    corners = [_parted(part(_read(pairs, at))) for at in (index, lower) for part in (tf.real, tf.imag)]
 
-    upper = between(at(left, top), at(right, top), right_weight)
-    lower = between(at(left, bottom), at(right, bottom), right_weight)
-    return between(upper, lower, bottom_weight)
+    planes = [tf.add_n([weight * corner for weight, corner in zip(weights, channel)]) for channel in zip(*corners)]
+    planes[0] *= 256.
+    return tf.reshape(tf.stack(planes, axis=1), [batch, 3, -1])
 
 
-def _reader(field):
-    """Returns the function from whole columns and rows, float [N, h, w], to the pixels there of [N, H, W, …].
+def _index(field, column, row):
+    """Where whole columns and rows, float [N, h, w], are among all pixels of a field [N, H, W, …]: float [N, h, w].
 
     The arithmetic is that of floats, for TensorFlow does that of int32 on the host even where there is a GPU.
     """
     batch, height, width = field.shape.as_list()[:3]
     if batch * height * width > FLOAT_COUNTS:
         raise ValueError('%d images of %d×%d are too many pixels to augment at once' % (batch, height, width))
-    pixels = tf.reshape(field, [batch * height * width] + field.shape.as_list()[3:])
-    first = (np.arange(batch) * (height * width)).astype(np.float32)[:, None, None]  # of each image in `pixels`
-    return lambda column, row: tf.gather_nd(pixels, tf.cast((row * width + first) + column, tf.int32)[..., None])
+    first = (np.arange(batch) * (height * width)).astype(np.float32)[:, None, None]  # of each image
+    return (row * width + first) + column
+
+
+def _read(pixels, index):
+    return tf.gather_nd(tf.reshape(pixels, [-1]), tf.cast(index, tf.int32)[..., None])
 
 
 def _transform_flow(flow, valid, places, to_a, to_b):
@@ -92,16 +131,18 @@ def _transform_flow(flow, valid, places, to_a, to_b):
     x, y = tf.floor(places[0] + .5), tf.floor(places[1] + .5)  # the nearest pixel
     column, row = tf.clip_by_value(x, 0, width - 1), tf.clip_by_value(y, 0, height - 1)
     inside = tf.logical_and(tf.equal(x, column), tf.equal(y, row))
-    known = tf.logical_and(_reader(valid)(column, row), inside)  # [N, h, w]
+    index = _index(flow, column, row)
+    known = tf.logical_and(_read(valid, index), inside)  # [N, h, w]
     mask = tf.cast(known, tf.float32)
 
     inverse = _inverse(to_b[0])
     xx, xy, yx, yy = _product(inverse, to_a[0])
     shift = _apply(inverse, to_a[1][0] - to_b[1][0], to_a[1][1] - to_b[1][1])
     static = _places(((xx - 1, xy, yx, yy - 1), shift), known.shape.as_list()[1:])
-    u, v = tf.unstack(_reader(flow)(column, row), axis=3)
-    moving = _apply([number[:, None, None] for number in inverse], u, v)
-    return tf.stack([(static[0] + moving[0]) * mask, (static[1] + moving[1]) * mask], axis=3), known
+    old = _read(tf.bitcast(flow, tf.complex64), index)  # u + iv
+    moving = _apply([number[:, None, None] for number in inverse], tf.real(old), tf.imag(old))
+    new = tf.complex((static[0] + moving[0]) * mask, (static[1] + moving[1]) * mask)
+    return tf.bitcast(new, tf.float32), known
 
 
 def _apply(linear, x, y):
@@ -120,10 +161,5 @@ def _inverse(linear):
     return yy / determinant, -xy / determinant, -yx / determinant, xx / determinant
 
 
-def _as_planes(image):
-    batch, height, width, channels = image.shape.as_list()
-    return tf.transpose(tf.reshape(image, [batch, height * width, channels]), [0, 2, 1])  # [N, C, h · w]
-
-
-def _as_image(planes, shape):
-    return tf.reshape(tf.transpose(planes, [0, 2, 1]), shape)  # [N, h, w, C]
+def _as_image(planes, size):
+    return tf.reshape(tf.transpose(planes, [0, 2, 1]), [-1] + list(size) + [3])

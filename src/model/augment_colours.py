@@ -10,27 +10,28 @@ from src.tf import tf
 WHITE = 255.  # the numbers are made for images of 0…1
 AXES = np.array([[.51, .56, .65], [.79, .01, -.62], [.35, -.83, .44]], np.float32)  # of natural images' colours
 SMALLEST = .01  # nothing is divided by less
-RINGS, ANGLES = 2 ** 12, 2 ** 11  # radii and angles that the noise has in its plane of two gaussian numbers
+RINGS, ANGLES = 2 ** 12, 2 ** 11  # turns and angles of the noise in its plane of two gaussian numbers
 TINTS = ('tint_b', 'tint_g', 'tint_r')
 GAMMA_GROUP = TINTS + ('gamma', 'brightness', 'contrast')
 CHROMATIC = ('col_rotate',) + tuple(
     row + act for row in ('ladd', 'col1', 'col2', 'sat', 'lmult') for act in ('_pow', '_add', '_mult'))
 
 
-def extent(image):
+def extent(rows, batch):
     """Where the colours of whole images lie along AXES, with colours of 0…1.
 
     Args:
-        image: float [N, H, W, 3], 0…255.
+        rows: float [N · H · W / b, b · 3], 0…255: the images, b pixels a row.
+        batch: N.
 
     Returns:
         Mean and largest absolute coordinate, both [N, 3, 1].
     """
-    batch = image.shape.as_list()[0]
-    z = tf.matmul(AXES / WHITE, tf.reshape(image, [-1, 3]), transpose_b=True)
-    z = tf.reshape(z, [3, batch, -1])
-    largest = tf.maximum(tf.reduce_max(z, axis=2), -tf.reduce_min(z, axis=2))  # [3, N]
-    return tf.transpose(tf.reduce_mean(z, axis=2))[..., None], tf.transpose(largest)[..., None]
+    block = rows.shape.as_list()[1] // 3
+    z = tf.matmul(np.kron(np.eye(block, dtype=np.float32), AXES / WHITE), rows, transpose_b=True)
+    z = tf.reshape(z, [block, 3, batch, -1])
+    highest, lowest, mean = [part(part(z, axis=3), axis=0) for part in (tf.reduce_max, tf.reduce_min, tf.reduce_mean)]
+    return tf.transpose(mean)[..., None], tf.transpose(tf.maximum(highest, -lowest))[..., None]
 
 
 def chromatic(planes, image_extent, draws):
@@ -53,36 +54,40 @@ def chromatic(planes, image_extent, draws):
         values = tf.stack([draws[row + act] for row in ('ladd', 'col1', 'col2')], axis=1)[..., None]
         return tf.where(usable, values, tf.fill(values.shape, neutral))
 
-    mean, mult = mean / scale, numbers('_mult', 1.)
-    z = tf.matmul(AXES / WHITE / scale, planes) - mean
-    z = z * _power(z * z, (numbers('_pow', 1.) - 1) / 2)  # sign(z) · |z|^pow
-    z = z * mult + (numbers('_add', 0.) * mult + mean)
+    mean, power, mult = mean / scale, numbers('_pow', 1.), numbers('_mult', 1.)
+    root = _power(mult, 1 / power)  # taken to the power with z, instead of a product after it
+    z = tf.matmul(AXES / WHITE * (root / scale), planes) - mean * root
+    z = z * _power(z * z, (power - 1) / 2) + (numbers('_add', 0.) * mult + mean)  # sign(z) · |z|^pow
 
-    z = tf.stack(_saturate_and_light(tf.unstack(z, axis=1), tf.unstack(scale, axis=1), largest, draws), axis=1)
-    back = np.tile(WHITE * AXES.T, [planes.shape.as_list()[0], 1, 1])
-    changed = tf.clip_by_value(tf.matmul(back, tf.minimum(z, largest)), 0, WHITE)
+    longest = tf.maximum(tf.norm(largest, axis=1, keepdims=True), SMALLEST)  # [N, 1, 1], the new unit of z
+    z = _saturate_and_light(tf.unstack(z, axis=1), tf.unstack(scale / longest, axis=1), longest[:, 0], draws)
+    z = tf.minimum(tf.stack(z, axis=1), largest / longest)
+    changed = tf.clip_by_value(tf.matmul((WHITE * AXES.T) * longest, z), 0, WHITE)
     return tf.where(_is_neutral(draws, CHROMATIC), planes, changed)
 
 
-def _saturate_and_light(z, scale, largest, draws):
-    """The steps that take the coordinates, a list of [N, P], together: saturation, hue, brightness."""
+def _saturate_and_light(z, scale, unit, draws):
+    """The steps that take the coordinates, a list of [N, P], together: saturation, hue, brightness.
+
+    They return z · scale, with `unit` what a length of 1 then is in that of the image's colours: both [N, 1].
+    """
     number = {name: draws[name][:, None] for name in CHROMATIC}  # [N, 1]
     cos, sin = tf.cos(number['col_rotate']), tf.sin(number['col_rotate'])
-    longest = tf.norm(largest, axis=1)  # [N, 1]
 
     square = z[1] * z[1] + z[2] * z[2]
     saturation = tf.maximum(_power(square, number['sat_pow'] / 2) + number['sat_add'], 0) * number['sat_mult']
-    saturation = _divide(saturation, square)
+    saturation = _divide(saturation, square, SMALLEST)
 
     z = (scale[0] * z[0],
          (cos * scale[1]) * z[1] - (sin * scale[1]) * z[2],
          (sin * scale[2]) * z[1] + (cos * scale[2]) * z[2])
 
     grey, colour = z[0] * z[0], z[1] * z[1] + z[2] * z[2]
-    length = _power((grey + colour) / tf.square(tf.maximum(longest, SMALLEST)), number['lmult_pow'] / 2)
-    length = tf.maximum(length + number['lmult_add'], 0) * (number['lmult_mult'] * longest)
-    light = _divide(length, grey + colour * saturation * saturation)
-    return z[0] * light, z[1] * (light * saturation), z[2] * (light * saturation)
+    length = _power(grey + colour, number['lmult_pow'] / 2)
+    length = tf.maximum(length + number['lmult_add'], 0) * number['lmult_mult']
+    light = _divide(length, grey + colour * (saturation * saturation), SMALLEST / unit)
+    light_and_saturation = light * saturation
+    return z[0] * light, z[1] * light_and_saturation, z[2] * light_and_saturation
 
 
 def gamma_group(planes, draws):
@@ -98,18 +103,18 @@ def gamma_group(planes, draws):
 
 
 def noise(shape, draws):
-    """Gaussian noise for the images of both frames: two float [N, h, w, 3], `shape`, independent of each other.
+    """Gaussian noise for the images of both frames: two float [N, 3, P], `shape`, independent of each other.
 
     One generator serves the whole batch, seeded by the first pair's number. Box and Muller make two gaussian numbers
-    of two uniform ones; here these are the upper 12 and the lower 11 bits of a single one, which are enough for grey
-    levels and take a third of the time of two tf.random.stateless_normal.
+    of two uniform ones; here these are a single one of 23 bits and the lower 11 bits of the same, which are enough for
+    grey levels and take a third of the time of two tf.random.stateless_normal.
     """
     seed = tf.cast(tf.stack([draws['noise_seed'][0], 0]), tf.int32)
-    bits = tf.random.stateless_uniform(shape, seed, 0, RINGS * ANGLES, tf.int32)  # an Ascend has none for floats
-    bits = tf.cast(bits, tf.float32) / ANGLES
-    ring = tf.floor(bits)
-    radius = tf.sqrt(-2 * tf.log((ring + .5) / RINGS)) * (draws['noise'] * WHITE)[:, None, None, None]
-    angle = (bits - ring) * (2 * np.pi)
+    bits = tf.random.stateless_uniform(shape, seed, 1, RINGS * ANGLES, tf.int32)  # an Ascend has none for floats
+    radial = tf.cast(bits, tf.float32) * (1 / (RINGS * ANGLES))  # between 0 and 1
+    turns = radial * RINGS
+    angle = (turns - tf.floor(turns)) * (2 * np.pi)
+    radius = tf.sqrt(tf.log(radial) * (-2 * tf.square(draws['noise'] * WHITE))[:, None, None])
     return radius * tf.cos(angle), radius * tf.sin(angle)
 
 
@@ -118,9 +123,9 @@ def _power(x, exponent):
     return tf.exp(exponent * tf.log(tf.maximum(x, 1e-20)))
 
 
-def _divide(length, square):
+def _divide(length, square, smallest):
     """length / √square, and 1 where √square is too small."""
-    return tf.where(square > SMALLEST ** 2, length * tf.rsqrt(square), tf.ones_like(square))
+    return tf.where(square > smallest * smallest, length * tf.rsqrt(square), tf.ones_like(square))
 
 
 def _is_neutral(draws, names):

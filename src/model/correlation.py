@@ -1,4 +1,5 @@
 """The correlation of FlowNetC: how well each place of one feature map matches the places around it in another."""
+from src.model.native_correlation import native_correlation
 from src.tf import tf
 
 MAX_DISPLACEMENT = 20  # feature pixels, each way
@@ -6,21 +7,39 @@ STRIDE = 2  # between displacements; in the first map every place counts
 SIDE = 2 * (MAX_DISPLACEMENT // STRIDE) + 1  # 21 displacements a side
 CHANNELS = SIDE * SIDE  # 441
 
+_in_force = ['graph']
+
 
 def correlation(a, b):
     """Mean over channels of a(x) · b(x + d) for all displacements d (FlowNet, ICCV 2015, section 3).
 
     Channel iy·21 + ix is d = (2·(ix − 10), 2·(iy − 10)); b is zero outside its frame.
 
-    Stock operations with static shapes, as matrix products: all displacements are even, so the even and the odd
-    columns never meet, and within one parity they are neighbours. The product of a row of a (W/2 × C) with a padded
-    row of b (C × W/2 + 20) holds the 21 horizontal displacements in a band along its diagonal.
-
     Args:
         a, b: float [N, H, W, C].
 
     Returns:
         float [N, H, W, 441].
+    """
+    return form()(a, b)
+
+
+def correlate_by(name):
+    """Sets the form that `correlation` takes from now on: 'graph' (as at the start) or 'native'."""
+    _in_force[0] = name
+
+
+def form():
+    """The function that `correlation` is at present."""
+    return {'graph': stock_correlation, 'native': native_correlation}[_in_force[0]]
+
+
+def stock_correlation(a, b):
+    """The form of stock operations with static shapes, for every device and every export.
+
+    It is made of matrix products: all displacements are even, so the even and the odd columns never meet, and within
+    one parity they are neighbours. The product of a row of a (W/2 × C) with a padded row of b (C × W/2 + 20) holds the
+    21 horizontal displacements in a band along its diagonal.
     """
     batch, height, width, channels = a.shape.as_list()
     reach, odd = MAX_DISPLACEMENT, width % 2  # one column of zeros makes an odd width even

@@ -1,6 +1,7 @@
 """The two layers that FlowNet2 is made of, with the published variables: <name>/weights and <name>/biases."""
 import numpy as np
 
+from src.model.precision import layer_type
 from src.tf import tf
 
 SLOPE = 0.1  # of the leaky ReLU below zero
@@ -20,9 +21,9 @@ def conv(x, name, channels, kernel=3, stride=1, linear=False):
         x: float [N, H, W, C], H and W multiples of `stride`.
 
     Returns:
-        float [N, H / stride, W / stride, channels]; without the leaky ReLU if `linear`.
+        [N, H / stride, W / stride, channels] of precision.layer_type(); without the leaky ReLU if `linear`.
     """
-    depth = x.shape.as_list()[3]
+    x, depth = tf.cast(x, layer_type()), x.shape.as_list()[3]
     pad = (kernel - 1) // 2
     with tf.variable_scope(name):
         weights = _weights([kernel, kernel, depth, channels], fan_in=kernel * kernel * depth)
@@ -34,6 +35,7 @@ def conv(x, name, channels, kernel=3, stride=1, linear=False):
 
 def deconv(x, name, channels, linear=False):
     """Transposed convolution, 4 × 4 at stride 2 with one pixel cropped on every side, [N, H, W, C] → [N, 2H, 2W, ·]."""
+    x = tf.cast(x, layer_type())
     batch, height, width, depth = x.shape.as_list()
     with tf.variable_scope(name):
         weights = _weights([4, 4, channels, depth], fan_in=4 * depth)  # 2 × 2 taps meet in each output pixel
@@ -44,9 +46,11 @@ def deconv(x, name, channels, linear=False):
 
 def _weights(shape, fan_in):
     """He et al., ICCV 2015: keeps the variance from layer to layer under a ReLU."""
-    return tf.get_variable('weights', shape, initializer=tf.random_normal_initializer(stddev=np.sqrt(2 / fan_in)))
+    initializer = tf.random_normal_initializer(stddev=np.sqrt(2 / fan_in))
+    return tf.cast(tf.get_variable('weights', shape, initializer=initializer), layer_type())
 
 
 def _biased(x, channels, linear):
-    x = tf.nn.bias_add(x, tf.get_variable('biases', [channels], initializer=tf.zeros_initializer()))
+    biases = tf.get_variable('biases', [channels], initializer=tf.zeros_initializer())
+    x = tf.nn.bias_add(x, tf.cast(biases, layer_type()))
     return x if linear else activate(x)

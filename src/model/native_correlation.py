@@ -6,13 +6,12 @@ from src.native import build
 from src.tf import tf
 
 
-@functools.lru_cache(maxsize=None)
-def load():
-    """The module of the native ops, or None after one line that says why; asked once in a process."""
-    module, reason = _load()
-    if reason:
-        print('correlation: stock operations, since %s' % reason, flush=True)
-    return module
+def missing(gpu):
+    """Why the native op cannot be used on a CPU, or on a GPU; None where it can."""
+    _, reason = _load()
+    if not reason and gpu and not build.has_cuda(build.library()):
+        return 'the build for TensorFlow %s is one without CUDA (make native, where there is nvcc)' % tf.VERSION
+    return reason
 
 
 def native_correlation(a, b):
@@ -36,7 +35,7 @@ def native_correlation(a, b):
 
 @functools.lru_cache(maxsize=None)
 def _load():
-    """(module, None), or (None, the reason why there is none)."""
+    """(module, None), or (None, the reason why there is none); asked once in a process."""
     path = build.library()
     if not path:
         return None, 'nothing is built for TensorFlow %s and these sources (make native does it)' % tf.VERSION

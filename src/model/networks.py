@@ -130,14 +130,18 @@ def _encode_further(conv2, conv3_1, c):
 
 def _refine(features, c, scale, interconv=False):
     """From the coarsest features up: predict a flow, upsample it and the features, take the next finer ones along."""
-    levels = {6: conv(features.conv6, 'predict_flow6', 2, linear=True)}
+    levels = {6: _predict(features.conv6, 'predict_flow6')}
     x = features.conv6
     skips = {5: features.conv5, 4: features.conv4, 3: features.conv3, 2: features.conv2}
     for level, channels in ((5, 512), (4, 256), (3, 128), (2, 64)):
         x = _concat_finer(skips[level], x, levels[level + 1], level, c(channels))
         smooth = conv(x, 'interconv%d' % level, c(channels), linear=True) if interconv else x
-        levels[level] = conv(smooth, 'predict_flow%d' % level, 2, linear=True)
+        levels[level] = _predict(smooth, 'predict_flow%d' % level)
     return Prediction(levels[2] * scale, levels, scale)
+
+
+def _predict(x, name):
+    return tf.cast(conv(x, name, 2, linear=True), tf.float32)
 
 
 def _concat_finer(skip, x, flow, level, channels, prefix=''):
@@ -155,9 +159,9 @@ def _fuse(image_a, image_b, flow_css, flow_sd, width):
     conv0 = conv(x, 'fuse_conv0', c(64))  # [N, H, W, 64]
     conv1_1 = conv(conv(conv0, 'fuse_conv1', c(64), stride=2), 'fuse_conv1_1', c(128))  # [N, H/2, W/2, 128]
     conv2_1 = conv(conv(conv1_1, 'fuse_conv2', c(128), stride=2), 'fuse_conv2_1', c(128))  # [N, H/4, W/4, 128]
-    x, flow = conv2_1, conv(conv2_1, 'predict_flow2', 2, linear=True)
+    x, flow = conv2_1, _predict(conv2_1, 'predict_flow2')
     for level, skip, channels in ((1, conv1_1, 32), (0, conv0, 16)):
         x = _concat_finer(skip, x, flow, level, c(channels), prefix='fuse_')
         smooth = conv(x, 'fuse_interconv%d' % level, c(channels), linear=True)
-        flow = conv(smooth, 'predict_flow%d' % level, 2, linear=True)
+        flow = _predict(smooth, 'predict_flow%d' % level)
     return Prediction(flow, {0: flow}, 1)

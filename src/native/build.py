@@ -48,6 +48,11 @@ def library_path(cuda):
     return os.path.join(FOLDER, 'tf-' + tf.VERSION, name)
 
 
+def has_cuda(path):
+    """Whether a library of library_path is one with CUDA."""
+    return os.path.basename(path).startswith('correlation-cuda-')
+
+
 def build(cuda='auto'):
     """Builds the library unless it is there.
 

@@ -74,7 +74,7 @@ class Checkpoint:
             raise InputError('%s: %s cannot be read (%s)' % (self.path, name, _first_line(error)))
         if not np.isfinite(value).all():
             raise InputError('%s: %s holds NaN or infinity' % (self.path, name))
-        return value.astype(dtype)
+        return value.astype(dtype, copy=False)
 
 
 def restore(session, checkpoint, variables, complete):

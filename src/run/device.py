@@ -1,11 +1,20 @@
-"""Where a graph runs: --chip gpu, npu or cpu, the session for it, and what training there needs besides."""
+"""Where and how a graph runs: --chip gpu, npu or cpu, its session, its precision, its correlation, and what training
+needs besides."""
+import collections
 import contextlib
 import importlib.util
+import os
 
 from src.files import InputError
-from src.model.precision import keep_float32_by
+from src.model import precision
+from src.model.correlation import correlate_by
+from src.model.native_correlation import missing
 from src.run import npu
 from src.tf import tf
+
+Speed = collections.namedtuple('Speed', 'correlation precision xla', defaults=('graph', 'fp32', False))
+Speed.__doc__ = """What the flags of the same names choose: 'auto', 'native' or 'graph'; 'fp32', 'tf32' or 'amp'; whether
+XLA compiles the graph."""
 
 
 class Device:
@@ -16,16 +25,21 @@ class Device:
         config: the tf.ConfigProto of its session.
         as_arrays: whether batches are fed as numpy arrays, not by tf.data.
         rank, ranks: which of how many processes that train together; rank 0 alone validates and writes.
-        float32_scope: makes the context in which operations keep float32.
+        ahead_on: the device that batches are copied to ahead of time, or None.
+        scales_loss: whether `optimizer` scales the loss, and skips steps whose gradients overflow.
     """
-    as_arrays, rank, ranks, float32_scope = False, 0, 1, contextlib.ExitStack
+    as_arrays, rank, ranks = False, 0, 1
 
-    def __init__(self, chip, config):
-        self.chip, self.config = chip, config
+    def __init__(self, chip, config, scales_loss=False):
+        self.chip, self.config, self.scales_loss = chip, config, scales_loss
+        self.ahead_on = '/gpu:0' if chip == 'gpu' else None
 
     def optimizer(self, optimizer):
         """The optimizer as this device needs it."""
-        return optimizer
+        if not self.scales_loss:
+            return optimizer
+        mixed = tf.train.experimental
+        return mixed.MixedPrecisionLossScaleOptimizer(optimizer, mixed.DynamicLossScale())
 
     def gradients_made(self, graph):
         """Is called once the gradients are in the graph."""
@@ -35,12 +49,13 @@ class Device:
         return lambda session: None
 
 
-def open_device(chip, gpu_device=0, training=False, npu_options=npu.Options()):
+def open_device(chip, gpu_device=0, training=False, npu_options=npu.Options(), speed=Speed()):
     """Chooses the device and prints the choice. What is then added to a graph is made for it.
 
     Args:
         chip: 'gpu', 'npu', 'cpu', or 'auto' for the first of npu, gpu, cpu that is there.
         gpu_device: which of several GPUs.
+        speed: Speed; an NPU takes its defaults alone, a CPU computes in fp32 for 'tf32' too.
 
     Returns:
         Device or npu.Npu.
@@ -51,14 +66,21 @@ def open_device(chip, gpu_device=0, training=False, npu_options=npu.Options()):
     gpus = tf.config.experimental.list_physical_devices('GPU') if chip in ('auto', 'gpu') else []
     if chip == 'auto':
         chip = 'npu' if importlib.util.find_spec('npu_bridge') else 'gpu' if gpus else 'cpu'
+    _check(chip, speed)
+    correlation = _choose_correlation(chip, speed.correlation)
+    correlate_by(correlation)
     if chip == 'npu':
         device = npu.Npu(training, npu_options)
+        precision.use(device.float32_scope)
+        said = ', %d of %d' % (device.rank, device.ranks) if device.ranks > 1 else ''
     else:
-        device = Device(chip, _gpu_config(gpus, gpu_device) if chip == 'gpu' else
-                        tf.ConfigProto(device_count={'GPU': 0}, allow_soft_placement=True))
-    keep_float32_by(device.float32_scope)
-    print('chip: %s (TensorFlow %s)%s' % (chip, tf.VERSION, ', %d of %d' % (device.rank, device.ranks)
-                                          if device.ranks > 1 else ''), flush=True)
+        half = speed.precision == 'amp'
+        precision.use(layer_type=tf.float16 if half else tf.float32)
+        config = _gpu_config(gpus, gpu_device, speed) if chip == 'gpu' else _cpu_config()
+        device = Device(chip, config, scales_loss=half)
+        used = _set_precision(speed.precision) if chip == 'gpu' else 'fp32'
+        said = ', %s, %s correlation%s' % (used, correlation, ', XLA' if speed.xla else '')
+    print('chip: %s (TensorFlow %s)%s' % (chip, tf.VERSION, said), flush=True)
     return device
 
 
@@ -67,7 +89,50 @@ def session_config(*args, **kwargs):
     return open_device(*args, **kwargs).config
 
 
-def _gpu_config(gpus, gpu_device):
+def speed_from(args):
+    """The Speed among parsed flags."""
+    return Speed(**{name: getattr(args, name) for name in Speed._fields})
+
+
+def _check(chip, speed):
+    """Raises an InputError for what a chip does not have."""
+    if chip == 'npu' and speed.correlation == 'native':
+        raise InputError('--correlation native: not on an NPU, which takes stock operations alone')
+    if chip != 'gpu' and speed.precision == 'amp':
+        raise InputError('--precision amp: needs a GPU%s' % (
+            ' (an NPU has --precision_mode)' if chip == 'npu' else ', this is --chip %s' % chip))
+    if chip != 'gpu' and speed.xla:
+        raise InputError('--xla: needs a GPU, this is --chip %s' % chip)
+
+
+def _choose_correlation(chip, wanted):
+    """'native' or 'graph'; where the native op is not there, 'auto' says why in one line."""
+    if chip == 'npu' or wanted == 'graph':
+        return 'graph'
+    reason = missing(gpu=chip == 'gpu')
+    if reason and wanted == 'native':
+        raise InputError('--correlation native: %s' % reason)
+    if reason:
+        print('correlation: stock operations, since %s' % reason, flush=True)
+    return 'graph' if reason else 'native'
+
+
+def _set_precision(wanted):
+    """Lets a GPU's matrix units round float32 to TF32, or not; returns what is then used."""
+    switch = getattr(tf.config.experimental, 'enable_tensor_float_32_execution', None)
+    if switch:
+        switch(wanted != 'fp32')
+        return wanted
+    if wanted == 'fp32':
+        os.environ['NVIDIA_TF32_OVERRIDE'] = '0'  # NVIDIA's own builds of TensorFlow 1.15 use TF32 unless told so
+    return 'fp32' if wanted == 'tf32' else wanted
+
+
+def _cpu_config():
+    return tf.ConfigProto(device_count={'GPU': 0}, allow_soft_placement=True)
+
+
+def _gpu_config(gpus, gpu_device, speed):
     if not gpus:
         raise InputError('--chip gpu: TensorFlow %s sees no GPU; it needs the NVIDIA driver and CUDA libraries of its '
                          'version (TF_CPP_MIN_LOG_LEVEL=0 shows what it looks for)' % tf.VERSION)
@@ -76,4 +141,6 @@ def _gpu_config(gpus, gpu_device):
     config = tf.ConfigProto(allow_soft_placement=True)
     config.gpu_options.visible_device_list = str(gpu_device)
     config.gpu_options.allow_growth = True
+    if speed.xla:
+        config.graph_options.optimizer_options.global_jit_level = tf.OptimizerOptions.ON_1
     return config

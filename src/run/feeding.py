@@ -1,11 +1,12 @@
-"""How batches reach the graph: through tf.data, read ahead while the graph runs, or fed as numpy arrays."""
+"""How batches reach the graph: through tf.data, or fed as numpy arrays; both are made ahead while the graph runs."""
 import itertools
 import time
 
+from src.data.pipeline import prefetch
 from src.files import InputError
 from src.tf import tf
 
-READY = 2  # batches that wait in tf.data
+READY = 2  # batches that wait
 
 
 class Feed:
@@ -16,24 +17,29 @@ class Feed:
     Args:
         batches: a generator of dicts.
         as_arrays: feed by placeholders; an Ascend takes no iterator in its graph. Else by tf.data.
+        ahead_on: the device that tf.data copies to ahead of time, such as '/gpu:0'; None: where it is.
 
     Attributes:
         tensors: {name: tensor}.
     """
 
-    def __init__(self, batches, as_arrays):
+    def __init__(self, batches, as_arrays, ahead_on=None):
         first = next(batches)
-        self._batches = self._timed(itertools.chain([first], batches))
+        self._batches = timed = self._timed(itertools.chain([first], batches))
         self._error, self._seconds = None, 0.
         types = {name: tf.as_dtype(array.dtype) for name, array in first.items()}
         shapes = {name: array.shape for name, array in first.items()}
         if as_arrays:
             self.tensors = {name: tf.placeholder(types[name], shapes[name]) for name in first}
             self._iterator = None
+            self._batches = prefetch(lambda _: next(timed), itertools.count(), workers=1, ahead=READY)
         else:
             dataset = tf.data.Dataset.from_generator(self._caught, types, shapes).prefetch(READY)
-            self._iterator = tf.data.make_initializable_iterator(dataset)
-            self.tensors = self._iterator.get_next()
+            if ahead_on:
+                dataset = dataset.apply(tf.data.experimental.prefetch_to_device(ahead_on, READY))
+            with tf.device(ahead_on):
+                self._iterator = tf.data.make_initializable_iterator(dataset)
+                self.tensors = self._iterator.get_next()
 
     def start(self, session):
         """Must be called once before the first run."""
@@ -55,7 +61,7 @@ class Feed:
             raise
 
     def lap(self):
-        """Seconds that batches took to be made, or to be waited for, since the last call."""
+        """Seconds that batches took to be made since the last call."""
         seconds, self._seconds = self._seconds, 0.
         return seconds
 

@@ -8,6 +8,8 @@ from src.run.stages import SCHEDULES, STAGES
 
 DEFAULT_CHECKPOINT = './checkpoints/FlowNet2/flownet-2.ckpt-0'
 NETS = ('C', 'S', 'SD', 'CS', 'CSS', '2')
+CORRELATIONS = ('auto', 'native', 'graph')
+PRECISIONS = ('fp32', 'tf32', 'amp')
 CHIPS = ('auto', 'gpu', 'npu', 'cpu')
 # Those that every version of CANN knows. The first computes in float32 all that the chip can (an Ascend 910's
 # convolutions are none of that), and so needs no loss scale.
@@ -186,6 +188,11 @@ def _add_net_flags(parser):
     parser.add_argument('--net', choices=NETS, default='2', help='which network')
     parser.add_argument('--chip', choices=CHIPS, default='auto', help='auto: npu or gpu where there is one, else cpu')
     parser.add_argument('--gpu_device', type=whole(0), default=0, help='which GPU')
+    parser.add_argument('--correlation', choices=CORRELATIONS, default='auto',
+                        help='native: the op that make native builds; graph: stock operations; auto: the faster one')
+    parser.add_argument('--precision', choices=PRECISIONS, default='tf32',
+                        help='GPU: float32, its TF32 where there is such, or float16 with float32 flows and losses')
+    parser.add_argument('--xla', type=boolean, default=False, help='GPU: compile the graph with XLA, in minutes')
     parser.add_argument('--precision_mode', choices=PRECISION_MODES, default=PRECISION_MODES[0], help='NPU: of CANN')
     parser.add_argument('--profiling', default='', help='NPU: folder for profiles')
     parser.add_argument('--dump', default='', help='NPU: folder for the inputs and outputs of all operations')

@@ -30,15 +30,16 @@ class Npu:
     Raises:
         InputError: npu_bridge is not installed, options that do not go together, an environment that is not whole.
     """
-    chip, as_arrays = 'npu', True
+    chip, as_arrays, ahead_on = 'npu', True, None  # host_config is that of a session on the CPU
 
     def __init__(self, training, options):
-        self._options, self._bridge = options, _npu_bridge()
+        self._options, self._bridge, self.scales_loss = options, _npu_bridge(), bool(options.loss_scale)
         self.rank, self.ranks = ranks_of(os.environ)
         if training and options.precision_mode == 'allow_mix_precision' and not options.loss_scale:
             raise InputError('--precision_mode allow_mix_precision: needs a --loss_scale, such as 4294967296, lest '
                              'small gradients vanish')
         self.config = _session_config(training, options, self.ranks)
+        self.host_config = _host_config()
         self.float32_scope = self._bridge.npu_scope.keep_dtype_scope
 
     def optimizer(self, optimizer):
@@ -110,6 +111,15 @@ def _npu_bridge():
         raise InputError('--chip npu: npu_bridge cannot be imported (%s); it comes with CANN, the software of Ascend '
                          'machines' % error)
     return npu_bridge.npu_init
+
+
+def _host_config():
+    """The tf.ConfigProto of a session beside that of the NPU: some npu_bridge makes one of the NPU of any other."""
+    config = tf.ConfigProto()
+    optimizer = config.graph_options.rewrite_options.custom_optimizers.add()
+    optimizer.name = 'NpuOptimizer'
+    optimizer.parameter_map['use_off_line'].b = False
+    return config
 
 
 def _session_config(training, options, ranks):

@@ -29,6 +29,12 @@ class Settings:
     momentum: float
     momentum2: float
     weight_decay: float
+    chip: str  # as given; the next five are how it computes (device.py, npu.py)
+    correlation: str
+    precision: str
+    xla: bool
+    precision_mode: str
+    loss_scale: float
     pretrained: list  # checkpoints, each of which adds nets to the ones before
     resume_path: str
     result: str

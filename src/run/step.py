@@ -1,10 +1,11 @@
 """The graph of one training step: batch → augmentation → estimate → loss → gradients of what is trained → Adam."""
 import collections
+import itertools
 
 import numpy as np
 
 from src.data.datasets import load
-from src.data.pipeline import training_batches
+from src.data.pipeline import Batch, training_batches
 from src.model.augment import augment
 from src.model.augment_draws import TABLES, draw, identity
 from src.model.estimator import estimate
@@ -42,13 +43,24 @@ def batches(settings, mixture, start, rank=0, ranks=1):
         yield batch
 
 
+def augmented_on_host(batches, crop_size, config):
+    """The same batches with their draws applied, by a graph of its own on the CPU, in a session with `config`."""
+    first = next(batches)
+    with tf.Graph().as_default() as graph, tf.device('/CPU:0'):
+        given = {name: tf.placeholder(array.dtype, array.shape) for name, array in first.items()}
+        fields = dict(zip(Batch._fields, augmented(given, crop_size)))
+    run = tf.Session(graph=graph, config=config).make_callable(fields, feed_list=list(given.values()))
+    for batch in itertools.chain([first], batches):
+        yield run(*[batch[name] for name in given])
+
+
 def augmented(batch, crop_size):
     """The images (float32), flow and valid of a batch of tensors, augmented if the batch holds draws."""
-    image_a, image_b = tf.cast(batch['image_a'], tf.float32), tf.cast(batch['image_b'], tf.float32)
+    image_a, image_b, flow, valid = [batch[name] for name in ('image_a', 'image_b', 'flow', 'valid')]
     if 'draws' not in batch:
-        return image_a, image_b, batch['flow'], batch['valid']
+        return tf.cast(image_a, tf.float32), tf.cast(image_b, tf.float32), flow, valid
     draws = dict(zip(DRAWS, tf.unstack(batch['draws'])))
-    return augment(image_a, image_b, batch['flow'], batch['valid'], draws, crop_size)
+    return augment(image_a, image_b, flow, valid, draws, crop_size)
 
 
 def build_step(settings, batch, device):
@@ -65,8 +77,11 @@ def build_step(settings, batch, device):
     optimizer = device.optimizer(tf.train.AdamOptimizer(learning_rate, settings.momentum, settings.momentum2))
     gradients = optimizer.compute_gradients(loss + settings.weight_decay * weight_decay(trained), trained)
     device.gradients_made(tf.get_default_graph())
-    train_op = optimizer.apply_gradients(gradients, global_step)
-    figures = collections.OrderedDict(loss=loss, epe=endpoint_error(estimated, flow, valid),
-                                      gradient_norm=tf.global_norm([gradient for gradient, _ in gradients]))
+    with tf.control_dependencies([optimizer.apply_gradients(gradients)]):
+        train_op = tf.assign_add(global_step, 1)  # also a step whose gradients overflowed under a loss scale
+    norm = tf.global_norm([gradient for gradient, _ in gradients])
+    if device.scales_loss:  # such a step changes nothing but the scale
+        norm = tf.where(tf.is_finite(norm), norm, tf.zeros_like(norm))
+    figures = collections.OrderedDict(loss=loss, epe=endpoint_error(estimated, flow, valid), gradient_norm=norm)
     figures.update(('loss_level%d' % level, term) for level, term in sorted(levels.items()))
     return Step(learning_rate, train_op, figures, global_step, trained)

@@ -13,7 +13,7 @@ from src.run.evaluate import evaluate
 from src.run.feeding import Feed
 from src.run.history import History, Stopwatch
 from src.run.inference import FlowNet
-from src.run.step import batches, build_step
+from src.run.step import augmented_on_host, batches, build_step
 from src.run.summaries import Summaries
 from src.tf import tf
 
@@ -40,12 +40,16 @@ def train(settings, mixture, val_pairs, device, saved=lambda: None):
     sources = [resumed] if resumed else [Checkpoint(path) for path in settings.pretrained]
     if sources:
         settings = dataclasses.replace(settings, width=_common_width(sources))
-    feed = Feed(batches(settings, mixture, resumed.step() if resumed else 0, device.rank, device.ranks),
-                device.as_arrays)
+    stream = batches(settings, mixture, resumed.step() if resumed else 0, device.rank, device.ranks)
+    if device.as_arrays and settings.augment != 'none':
+        stream = augmented_on_host(stream, settings.image_size, device.host_config)
+    feed = Feed(stream, device.as_arrays, device.ahead_on)
     tf.set_random_seed(settings.seed)
     step = build_step(settings, feed.tensors, device)
     flownet = FlowNet(settings.net, settings.width)
-    flownet.build(load(val_pairs[0]).valid.shape)  # now: an Ascend takes minutes for what is added to a graph that ran
+    shown = {'train': load(mixture.firsts[0]), 'val': load(val_pairs[0])}
+    for sample in shown.values():  # now: an Ascend takes minutes for what is added to a graph that ran
+        flownet.build(sample.valid.shape)
     keeper = Keeper(settings.result, tf.trainable_variables(), tf.global_variables())
     synchronize, initialize = device.synchronizer(tf.global_variables()), tf.global_variables_initializer()
     with tf.Session(config=device.config) as session:
@@ -58,7 +62,7 @@ def train(settings, mixture, val_pairs, device, saved=lambda: None):
             return
         make_folder(settings.result)  # nothing is written before everything that can be wrong has been seen
         write_json(os.path.join(settings.result, 'config.json'), dataclasses.asdict(settings))
-        _Run(settings, session, step, feed, keeper, flownet, val_pairs, saved).loop()
+        _Run(settings, session, step, feed, keeper, flownet, val_pairs, shown, saved).loop()
 
 
 def _resumed(settings):
@@ -107,9 +111,10 @@ def _follow(settings, session, step, feed):
 class _Run:
     """A run in its session."""
 
-    def __init__(self, settings, session, step, feed, keeper, flownet, val_pairs, saved):
+    def __init__(self, settings, session, step, feed, keeper, flownet, val_pairs, shown, saved):
         self._settings, self._session, self._step, self._feed = settings, session, step, feed
-        self._keeper, self._flownet, self._val_pairs, self._saved = keeper, flownet, val_pairs, saved
+        self._keeper, self._flownet, self._saved = keeper, flownet, saved
+        self._val_pairs, self._shown = val_pairs, shown
 
     def loop(self):
         """Steps until the last one; what interrupts it (Ctrl-C, SIGTERM) saves the state and is raised again."""
@@ -134,15 +139,15 @@ class _Run:
                 summaries.close()
 
     def _save(self, done, history, summaries):
-        """Saves the state, validates and shows a pair, every save_step steps and at the end."""
+        """Saves the state, validates and shows two pairs, every save_step steps and at the end."""
         if done % self._settings.save_step and done != self._settings.train_step:
             return
         self._keeper.save_latest(self._session, done)
         epe = evaluate(self._flow_of, self._val_pairs)[0].average_epe()
         history.add_validation(done, epe, self._keeper.save_if_best(self._session, epe))
-        shown = load(self._val_pairs[0])
-        flow = self._flow_of([shown.image_a], [shown.image_b])[0]
-        summaries.add_pair(done, 'val', shown.image_a, shown.image_b, shown.flow, shown.valid, flow)
+        for name, pair in self._shown.items():
+            flow = self._flow_of([pair.image_a], [pair.image_b])[0]
+            summaries.add_pair(done, name, pair.image_a, pair.image_b, pair.flow, pair.valid, flow)
         self._saved()
 
     def _flow_of(self, images_a, images_b):

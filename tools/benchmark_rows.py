@@ -1,0 +1,164 @@
+"""One row of tools/benchmark.py: a process that builds one graph and times it whenever it is asked to."""
+import os
+import resource
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from src.files import InputError
+from src.model.correlation import SIDE, STRIDE, stock_correlation
+from src.model.estimator import estimate
+from src.model.native_correlation import native_correlation
+from src.run import flags
+from src.run.device import Speed, open_device
+from src.run.settings import Settings
+from src.run.step import build_step
+from src.tf import tf
+
+MODES = ('inference', 'last', 'all')
+CHAIN = 8  # correlations in a run, each with maps of its own: else the time of a run itself is what a GPU is timed by
+
+
+def slices(a, b):
+    """The correlation as its definition reads: 441 shifted products."""
+    height, width = a.shape.as_list()[1:3]
+    reach, end = STRIDE * (SIDE // 2), STRIDE * SIDE
+    b = tf.pad(b, [[0, 0], [reach, reach], [reach, reach], [0, 0]])
+    return tf.concat([tf.reduce_mean(a * b[:, y:y + height, x:x + width], axis=3, keepdims=True)
+                      for y in range(0, end, STRIDE) for x in range(0, end, STRIDE)], axis=3)
+
+
+FORMS = {'slices': slices, 'stock': stock_correlation, 'native': native_correlation}
+
+
+def work(row, pipe):
+    """Builds the row's graph, tells its figures, and then the seconds of a run as often as the pipe sends how many."""
+    try:
+        device, fetch, fed, runs, before = _build(row)
+    except InputError as error:
+        pipe.send(str(error))
+        return
+    with tf.Session(config=device.config) as session:
+        session.run(tf.global_variables_initializer())
+        call = session.make_callable(fetch, feed_list=list(fed))
+        run = lambda: call(*fed.values())
+        first = _seconds(run, 1)
+        _seconds(run, 3)
+        pipe.send(dict(device='%s, TensorFlow %s' % (_name(device.chip), tf.VERSION), first_s=first,
+                       warm_s=_seconds(run, 1) / runs, memory_mb=_memory(device.chip) - before,
+                       gflop_per_pair=_flop(row) / 1e9))
+        while True:
+            count = pipe.recv()
+            if not count:
+                return
+            pipe.send(_seconds(run, -(-count // runs)) / runs)
+
+
+def _build(row):
+    """The device, what a run fetches and is fed, how many times the row's work that is, and the memory before it."""
+    if 'form' in row:
+        speed = Speed('native' if row['form'] == 'native' else 'graph')
+    else:
+        speed = Speed(row['correlation'], row['precision'], row['xla'])
+    sys.stdout = sys.stderr  # the table has the standard output to itself
+    device = open_device(row['chip'], speed=speed)
+    before = _memory(device.chip) if device.chip == 'gpu' else 0
+    if 'form' in row:
+        runs = CHAIN if device.chip == 'gpu' and row['form'] != 'slices' else 1
+        return device, _correlations(row, runs), {}, runs, before
+    return (device,) + _net(row, device) + (1, before)
+
+
+def _net(row, device):
+    """The operation that infers or trains on one batch, which lies in variables, and what is fed."""
+    shape = (row['batch'],) + tuple(row['size'])
+    image_a, image_b = [tf.Variable(tf.random.uniform(shape + (3,), 0, 255), trainable=False) for _ in range(2)]
+    if row['mode'] == 'inference':
+        flow = estimate(row['net'], image_a, image_b, row['width']).flow
+        return tf.assign(tf.Variable(tf.zeros(flow.shape), trainable=False), flow).op, {}
+    flow = tf.Variable(tf.random.normal(shape + (2,), stddev=5), trainable=False)
+    batch = dict(image_a=image_a, image_b=image_b, flow=flow, valid=tf.fill(shape, True))
+    settings = Settings.from_flags(flags.train_flags(['--net', row['net'], '--trainable', row['mode'], '--width',
+                                                      str(row['width']), '--augment', 'none']))
+    step = build_step(settings, batch, device)
+    return step.train_op.op, {step.learning_rate: 1e-6}
+
+
+def _correlations(row, runs):
+    """The operation that correlates `runs` pairs of feature maps, one after the other.
+
+    The results are assigned to variables, which costs nothing: TensorFlow leaves out what has no effect.
+    """
+    dtype = tf.float16 if row['type'] == 'fp16' else tf.float32
+    shape = (row['batch'],) + tuple(row['shape'])
+    done = tf.no_op()
+    for _ in range(runs):
+        a, b = [tf.Variable(tf.cast(tf.random.normal(shape), dtype)) for _ in range(2)]
+        with tf.control_dependencies([done]):
+            a, b = tf.identity(a), tf.identity(b)
+        cost = FORMS[row['form']](a, b)
+        results = [cost]
+        if row['direction'] != 'forward':
+            weights = tf.Variable(tf.cast(tf.random.normal(cost.shape.as_list()), dtype))
+            results += tf.gradients(cost, [a, b], grad_ys=weights)
+        done = tf.group(*[tf.assign(tf.Variable(tf.zeros(result.shape, dtype)), result) for result in results])
+    return done
+
+
+def _seconds(run, count):
+    started = time.perf_counter()
+    for _ in range(count):
+        run()
+    return (time.perf_counter() - started) / count
+
+
+def _flop(row):
+    """Floating-point operations of a pair, two for each product: those of convolutions and correlations."""
+    if 'form' in row:  # by the definition, whatever a form does besides
+        return 2 * SIDE * SIDE * int(np.prod(row['shape'])) * (1 if row['direction'] == 'forward' else 3)
+    return sum(2 * _products(op) for op in tf.get_default_graph().get_operations()) / row['batch']
+
+
+def _products(op):
+    def size(tensor):
+        return int(np.prod(tensor.shape.as_list()))
+
+    if op.type == 'Conv2D':
+        return size(op.outputs[0]) * size(op.inputs[1]) // op.inputs[1].shape.as_list()[3]
+    if op.type == 'Conv2DBackpropInput':
+        return size(op.inputs[2]) * size(op.inputs[1]) // op.inputs[1].shape.as_list()[3]
+    if op.type == 'Conv2DBackpropFilter':
+        return size(op.inputs[2]) * size(op.outputs[0]) // op.outputs[0].shape.as_list()[3]
+    if op.type.startswith('BatchMatMul') or op.type == 'FlownetCorrelation':
+        return size(op.outputs[0]) * op.inputs[0].shape.as_list()[-1]
+    if op.type == 'FlownetCorrelationGrad':
+        return 2 * size(op.inputs[0]) * op.inputs[1].shape.as_list()[-1]
+    return 0
+
+
+def _memory(chip):
+    """MB that this process has had at most; on a GPU, what all have of it now, as nvidia-smi tells."""
+    if chip == 'cpu':
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    told = _nvidia_smi('memory.used')
+    return float(told) if told else float('nan')
+
+
+def _name(chip):
+    if chip == 'cpu':
+        return '%d CPU cores' % len(os.sched_getaffinity(0))
+    return _nvidia_smi('name') or 'GPU'
+
+
+def _nvidia_smi(what):
+    """A fact about the first GPU; '' where nvidia-smi does not tell."""
+    try:
+        told = subprocess.run(['nvidia-smi', '--query-gpu=' + what, '--format=csv,noheader,nounits'],
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, universal_newlines=True, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ''
+    return told.stdout.split('\n')[0].strip()
