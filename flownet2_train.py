@@ -19,8 +19,7 @@ def main():
 
 def run(args, device, saved):
     settings = Settings.from_flags(args)
-    generated = args.image_size if args.augment == 'none' else [side + 64 for side in args.image_size]
-    mixture, val = [find_mixture(args.dataset, split, args.status, generated, list_file)
+    mixture, val = [find_mixture(args.dataset, split, args.status, settings.generated_size(), list_file)
                     for split, list_file in (('train', args.train_file), ('val', args.val_file))]
     train(settings, mixture, val.pairs, device, saved)
 

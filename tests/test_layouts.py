@@ -387,7 +387,8 @@ def test_all_that_dataset_names_is_found(trees):
 def test_a_list_file_decides_in_the_place_of_the_split(trees):
     list_file = os.path.join(trees['list'], 'mine.txt')
     put_text('b.png,a.png,a.flo\n', list_file)
-    pair, = find_mixture(trees['list'], 'train', list_file=list_file).pairs
+    for text in (trees['list'], 'list:' + trees['list']):
+        pair, = find_mixture(text, 'train', list_file=list_file).pairs
     assert os.path.basename(pair.image_a) == 'b.png'
 
 

@@ -35,8 +35,7 @@ def main():
     args = flags.train_flags()
     settings = Settings.from_flags(args)
     device = open_device(args.chip, args.gpu_device, speed=speed_from(args))
-    mixture = find_mixture(args.dataset, 'train', args.status, list_file=args.train_file,
-                           size=[side + 64 for side in args.image_size])
+    mixture = find_mixture(args.dataset, 'train', args.status, settings.generated_size(), args.train_file)
     stream = batches(settings, mixture, 0)
     feed = Feed(batches(settings, mixture, 0), as_arrays=False, ahead_on=device.ahead_on)
     batch = next(stream)

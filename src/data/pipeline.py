@@ -56,6 +56,9 @@ def training_batches(pairs, batch_size, size, seed, start=0, workers=4, rank=0, 
             whole[index] = part
         return batch
 
+    for pair in mixture.firsts:  # before memory is taken for crops that no image holds
+        random_crop(load(pair), size, np.random.RandomState(seed))
+
     firsts = itertools.count((start * ranks + rank) * batch_size, ranks * batch_size)  # of each batch
     batches = ((empty_batch(batch_size, size), first) for first in firsts)
     slots = ((batch, index, first + index) for batch, first in batches for index in range(batch_size))

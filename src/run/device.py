@@ -129,6 +129,9 @@ def _set_precision(wanted):
 
 
 def _cpu_config():
+    # TensorFlow then keeps the memory of its tensors from run to run: else the system takes it back and clears it anew
+    # for each, which costs up to half of the time.
+    os.environ.setdefault('TF_CPU_ALLOCATOR_USE_BFC', '1')
     return tf.ConfigProto(device_count={'GPU': 0}, allow_soft_placement=True)
 
 

@@ -3,6 +3,8 @@ import dataclasses
 
 from src.files import InputError
 
+MARGIN = 64  # pixels
+
 
 @dataclasses.dataclass
 class Settings:
@@ -56,6 +58,10 @@ class Settings:
         for name in ('momentum', 'momentum2'):
             if not getattr(self, name) < 1:
                 raise InputError('--%s %g: must be below 1' % (name, getattr(self, name)))
+
+    def generated_size(self):
+        """(H, W) of pairs that are generated to train on: the crops, and room around them for the augmentation."""
+        return tuple(side + (0 if self.augment == 'none' else MARGIN) for side in self.image_size)
 
     def learning_rate(self, step):
         """The rate of a step, counted from 0."""
