@@ -7,8 +7,6 @@ import time
 
 import numpy as np
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
 from src.files import InputError
 from src.model.correlation import SIDE, STRIDE, stock_correlation
 from src.model.estimator import estimate

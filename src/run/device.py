@@ -1,7 +1,6 @@
 """Where and how a graph runs: --chip gpu, npu or cpu, its session, its precision, its correlation, and what training
 needs besides."""
 import collections
-import contextlib
 import importlib.util
 import os
 

@@ -56,7 +56,7 @@ def augmented_on_host(batches, crop_size, config):
 
 def augmented(batch, crop_size):
     """The images (float32), flow and valid of a batch of tensors, augmented if the batch holds draws."""
-    image_a, image_b, flow, valid = [batch[name] for name in ('image_a', 'image_b', 'flow', 'valid')]
+    image_a, image_b, flow, valid = [batch[name] for name in Batch._fields]
     if 'draws' not in batch:
         return tf.cast(image_a, tf.float32), tf.cast(image_b, tf.float32), flow, valid
     draws = dict(zip(DRAWS, tf.unstack(batch['draws'])))
