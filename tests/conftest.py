@@ -14,9 +14,8 @@ sys.path[:0] = [ROOT, os.path.join(ROOT, 'tools'), os.path.dirname(os.path.abspa
 def as_at_the_start():
     """Graphs of the next test are made as if no device had been opened in this one."""
     yield
-    if 'src.model.correlation' in sys.modules:
-        sys.modules['src.model.correlation'].correlate_by('graph')
-        sys.modules['src.model.precision'].use()
+    if 'src.model.target' in sys.modules:
+        sys.modules['src.model.target'].use()
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ sys.path[:0] = [ROOT, os.path.join(ROOT, 'tools')]
 from draw_weights import fill
 from src.model.correlation import stock_correlation
 from src.model.estimator import estimate
+from src.model.layers import PREPARED
 from src.model.native_correlation import native_correlation
 from src.native import build
 from src.run.device import Speed, open_device
@@ -64,6 +65,7 @@ def check_nets(precision):
             images = [tf.constant(golden[name][None].astype(np.float32)) for name in ('image_a', 'image_b')]
             flow = estimate(net, *images, width=float(golden['width'])).flow
             fill(session, int(golden['seed']))
+            session.run(tf.get_collection(PREPARED))
             error = np.abs(session.run(flow)[0] - golden['flow_' + net])
         shares.append(error.mean() / np.abs(golden['flow_' + net]).mean())
         print('%-13s %-3s %s  mean error %.1e px, largest %.1e, %.1e of the mean flow%s' % (

@@ -2,7 +2,7 @@
 import pytest
 
 from src.files import InputError
-from src.model import correlation, precision
+from src.model import target
 from src.run import device
 from src.run.device import Speed, open_device, session_config
 from src.tf import tf
@@ -59,7 +59,7 @@ def native(monkeypatch):
 def test_the_correlation(gpus, native, capsys, wanted, reason, chosen):
     native(reason)
     open_device('cpu', speed=Speed(correlation=wanted))
-    assert correlation.form().__name__ == {'native': 'native_correlation', 'graph': 'stock_correlation'}[chosen]
+    assert target.current().correlation == chosen
     lines = capsys.readouterr().out.splitlines()
     assert lines[:-1] == ['correlation: stock operations, since nothing is built'] * bool(reason)
     assert lines[-1].endswith('fp32, %s correlation' % chosen)
@@ -69,7 +69,7 @@ def test_an_npu_never_sees_the_native_op(native, npu_bridge):
     native(None)
     open_device('cpu', speed=Speed(correlation='auto'))
     open_device('npu', speed=Speed(correlation='auto', precision='tf32'))
-    assert correlation.form() is correlation.stock_correlation
+    assert target.current().correlation == 'graph' and target.current().stock_only
     with pytest.raises(InputError, match='--correlation native: not on an NPU'):
         open_device('npu', speed=Speed(correlation='native'))
 
@@ -88,6 +88,6 @@ def test_what_a_chip_has_not(gpus, native, chip, speed, message):
 def test_a_gpu_with_half_layers_and_xla(gpus, capsys):
     gpus(1)
     opened = open_device('gpu', speed=Speed('graph', 'amp', xla=True))
-    assert precision.layer_type() == tf.float16 and opened.scales_loss and opened.ahead_on == '/gpu:0'
+    assert target.current().layer_type == tf.float16 and opened.scales_loss and opened.ahead_on == '/gpu:0'
     assert opened.config.graph_options.optimizer_options.global_jit_level == tf.OptimizerOptions.ON_1
     assert capsys.readouterr().out.endswith(', amp, graph correlation, XLA\n')

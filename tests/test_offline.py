@@ -124,6 +124,7 @@ def check_is_the_net_alone(path):
     constants = {node.name for node in graph.node if node.op == 'Const'}
     for node in graph.node:
         assert node.op not in ('VariableV2', 'VarHandleOp', 'Assign', 'NoOp', 'Range') and 'save' not in node.name
+        assert node.attr['padding'].s != b'EXPLICIT' and node.attr['Tindices'].type in (0, tf.int32.as_datatype_enum)
         assert node.name in constants or node.name == 'input_a' or not set(node.input) <= constants, node.name
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from src.files import InputError
 from src.model.correlation import SIDE, STRIDE, stock_correlation
 from src.model.estimator import estimate
+from src.model.layers import PREPARED
 from src.model.native_correlation import native_correlation
 from src.run import flags
 from src.run.device import Speed, open_device
@@ -42,6 +43,7 @@ def work(row, pipe):
         return
     with tf.Session(config=device.config) as session:
         session.run(tf.global_variables_initializer())
+        session.run(tf.get_collection(PREPARED))
         call = session.make_callable(fetch, feed_list=list(fed))
         run = lambda: call(*fed.values())
         first = _seconds(run, 1)
@@ -63,7 +65,7 @@ def _build(row):
     else:
         speed = Speed(row['correlation'], row['precision'], row['xla'])
     sys.stdout = sys.stderr  # the table has the standard output to itself
-    device = open_device(row['chip'], speed=speed)
+    device = open_device(row['chip'], training=row.get('mode', 'inference') != 'inference', speed=speed)
     before = _memory(device.chip) if device.chip == 'gpu' else 0
     if 'form' in row:
         runs = CHAIN if device.chip == 'gpu' and row['form'] != 'slices' else 1

@@ -9,7 +9,7 @@ import numpy as np
 
 from src.model.augment_colours import chromatic, extent, gamma_group, noise
 from src.model.augment_draws import FLOAT_COUNTS, second_frame, source_map
-from src.model.precision import float32
+from src.model.target import float32
 from src.tf import tf
 
 

@@ -1,4 +1,5 @@
 """The correlation of FlowNetC: how well each place of one feature map matches the places around it in another."""
+from src.model import target
 from src.model.native_correlation import native_correlation
 from src.tf import tf
 
@@ -6,8 +7,6 @@ MAX_DISPLACEMENT = 20  # feature pixels, each way
 STRIDE = 2  # between displacements; in the first map every place counts
 SIDE = 2 * (MAX_DISPLACEMENT // STRIDE) + 1  # 21 displacements a side
 CHANNELS = SIDE * SIDE  # 441
-
-_in_force = ['graph']
 
 
 def correlation(a, b):
@@ -21,17 +20,8 @@ def correlation(a, b):
     Returns:
         float [N, H, W, 441].
     """
-    return form()(a, b)
-
-
-def correlate_by(name):
-    """Sets the form that `correlation` takes from now on: 'graph' (as at the start) or 'native'."""
-    _in_force[0] = name
-
-
-def form():
-    """The function that `correlation` is at present."""
-    return {'graph': stock_correlation, 'native': native_correlation}[_in_force[0]]
+    form = native_correlation if target.current().correlation == 'native' else stock_correlation
+    return form(a, b)
 
 
 def stock_correlation(a, b):

@@ -1,10 +1,14 @@
 """The two layers that FlowNet2 is made of, with the published variables: <name>/weights and <name>/biases."""
 import numpy as np
 
-from src.model.precision import layer_type
+from src.model.target import current
 from src.tf import tf
 
 SLOPE = 0.1  # of the leaky ReLU below zero
+IMAGE_CHANNELS = 4  # for up to so many, cuDNN has kernels of their own
+
+PREPARED = 'prepared_weights'  # the collection of operations that must run once before inference, after the weights
+                               # have their values; empty where nothing is to be prepared
 
 
 def activate(x):
@@ -15,42 +19,83 @@ def activate(x):
 def conv(x, name, channels, kernel=3, stride=1, linear=False):
     """Convolution, zero-padded by (kernel − 1) / 2 on every side as in Caffe.
 
-    TensorFlow's SAME padding is that at stride 1, but not at stride 2.
-
     Args:
         x: float [N, H, W, C], H and W multiples of `stride`.
 
     Returns:
-        [N, H / stride, W / stride, channels] of precision.layer_type(); without the leaky ReLU if `linear`.
+        [N, H / stride, W / stride, channels] of target.current().layer_type; without the leaky ReLU if `linear`.
     """
-    x, depth = tf.cast(x, layer_type()), x.shape.as_list()[3]
-    pad = (kernel - 1) // 2
+    depth = x.shape.as_list()[3]
     with tf.variable_scope(name):
         weights = _weights([kernel, kernel, depth, channels], fan_in=kernel * kernel * depth)
-        if stride > 1:
-            x = tf.pad(x, [[0, 0], [pad, pad], [pad, pad], [0, 0]])
-        x = tf.nn.conv2d(x, weights, strides=[1, stride, stride, 1], padding='VALID' if stride > 1 else 'SAME')
-        return _biased(x, channels, linear)
+        return _biased(_convolve(x, weights, stride, (kernel - 1) // 2), channels, linear)
 
 
 def deconv(x, name, channels, linear=False):
     """Transposed convolution, 4 × 4 at stride 2 with one pixel cropped on every side, [N, H, W, C] → [N, 2H, 2W, ·]."""
-    x = tf.cast(x, layer_type())
     batch, height, width, depth = x.shape.as_list()
     with tf.variable_scope(name):
         weights = _weights([4, 4, channels, depth], fan_in=4 * depth)  # 2 × 2 taps meet in each output pixel
-        x = tf.nn.conv2d_transpose(x, weights, [batch, 2 * height, 2 * width, channels],
-                                   strides=[1, 2, 2, 1], padding='SAME')
+        if current().layer_type == tf.float16:
+            blocks = _convolve(x, _of_blocks(weights), stride=1, pad=1)  # [N, H + 1, W + 1, 4 · channels]
+            x = tf.nn.depth_to_space(blocks, 2)[:, 1:-1, 1:-1]
+        else:
+            x = tf.nn.conv2d_transpose(x, weights, [batch, 2 * height, 2 * width, channels],
+                                       strides=[1, 2, 2, 1], padding='SAME')
         return _biased(x, channels, linear)
+
+
+def _of_blocks(weights):
+    """Weights [4, 4, C', C] of a transposed convolution as those [2, 2, C, 4 · C'] of the convolution from 2 × 2 pixels
+    to the block of 2 × 2 pixels between their centres: half precision is faster so."""
+    _, _, channels, depth = weights.shape.as_list()
+    taps = tf.reshape(weights, [2, 2, 2, 2, channels, depth])  # tap y, y in the block, tap x, x in the block, C', C
+    taps = tf.transpose(tf.reverse(taps, [0, 2]), [0, 2, 5, 1, 3, 4])
+    return tf.reshape(taps, [2, 2, depth, 4 * channels])
+
+
+def _convolve(x, weights, stride, pad):
+    """Convolution of x with weights [kh, kw, C, C'], both float32 or already of the layers' type."""
+    layer_type = current().layer_type
+    x, weights = _aligned(tf.cast(x, layer_type), 3), _prepared(_aligned(tf.cast(weights, layer_type), 2))
+    padding = [[0, 0], [pad, pad], [pad, pad], [0, 0]]
+    if current().stock_only and stride > 1:
+        x, padding = tf.pad(x, padding), 'VALID'
+    elif current().stock_only:
+        padding = 'SAME'
+    return tf.nn.conv2d(x, weights, strides=[1, stride, stride, 1], padding=padding)
 
 
 def _weights(shape, fan_in):
     """He et al., ICCV 2015: keeps the variance from layer to layer under a ReLU."""
-    initializer = tf.random_normal_initializer(stddev=np.sqrt(2 / fan_in))
-    return tf.cast(tf.get_variable('weights', shape, initializer=initializer), layer_type())
+    return tf.get_variable('weights', shape, initializer=tf.random_normal_initializer(stddev=np.sqrt(2 / fan_in)))
 
 
 def _biased(x, channels, linear):
     biases = tf.get_variable('biases', [channels], initializer=tf.zeros_initializer())
-    x = tf.nn.bias_add(x, tf.cast(biases, layer_type()))
+    x = tf.nn.bias_add(x, _prepared(tf.cast(biases, current().layer_type)))
     return x if linear else activate(x)
+
+
+def _aligned(x, axis):
+    """x with zeros after its channels, which lie along `axis`, up to a multiple of the target's alignment."""
+    channels = x.shape.as_list()[axis]
+    missing = -channels % current().alignment
+    if not missing or channels <= IMAGE_CHANNELS:
+        return x
+    return tf.pad(x, [[0, missing if i == axis else 0] for i in range(4)])
+
+
+def _prepared(x):
+    """What is computed of a layer's variables alone: if the target prepares it, a variable that PREPARED sets to it.
+
+    XLA's convolutions read weights [C', kh, kw, C]: so ordered, none are copied.
+    """
+    if not current().prepares:
+        return x
+    order = [3, 0, 1, 2] if current().xla and len(x.shape) == 4 else list(range(len(x.shape)))
+    ordered = tf.transpose(x, order)
+    kept = tf.get_variable('prepared%d' % len(order), ordered.shape, ordered.dtype, trainable=False,
+                           collections=[tf.GraphKeys.LOCAL_VARIABLES])
+    tf.add_to_collection(PREPARED, tf.assign(kept, ordered))
+    return tf.transpose(kept, np.argsort(order))

@@ -1,7 +1,7 @@
 """The training losses (FlowNet 2.0, section 3; spec: the Caffe solvers), on predictions and true flows alike."""
 from src.model.estimator import network_size, resize_flow
 from src.model.ops import channel_norm, resize
-from src.model.precision import float32
+from src.model.target import float32
 from src.tf import tf
 
 LEVEL_WEIGHTS = {6: .32, 5: .08, 4: .02, 3: .01, 2: .005, 0: .005}  # 0: the fusion, at full size

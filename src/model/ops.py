@@ -2,7 +2,7 @@
 every export takes them (Ascend knows no Range; its gathers fail on an index out of range)."""
 import numpy as np
 
-from src.model.precision import float32
+from src.model.target import current, float32
 from src.tf import tf
 
 
@@ -55,11 +55,12 @@ def warp(image, flow):
     y = tf.where(inside, y, zeros)
     left, top = tf.floor(x), tf.floor(y)
     right_weight, bottom_weight = (x - left)[..., None], (y - top)[..., None]  # [N, H, W, 1]
-    left, top = tf.cast(left, tf.int32), tf.cast(top, tf.int32)
+    index_type = tf.int32 if current().stock_only else tf.int64  # TensorFlow computes int32 of a GPU on the host
+    left, top = tf.cast(left, index_type), tf.cast(top, index_type)
     right, bottom = tf.minimum(left + 1, width - 1), tf.minimum(top + 1, height - 1)
 
     pixels = tf.reshape(image, [batch * height * width, channels])
-    first = np.arange(batch, dtype=np.int32)[:, None, None] * (height * width)  # of each image in `pixels`
+    first = np.arange(batch, dtype=index_type.as_numpy_dtype)[:, None, None] * (height * width)  # of each image in `pixels`
 
     def at(row, column):
         return tf.gather(pixels, first + row * width + column)  # [N, H, W, C]

@@ -19,8 +19,8 @@ import tempfile
 from src.tf import tf
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SOURCES = ('correlation.h', 'correlation_cpu.cc', 'correlation_ops.cc', 'correlation_gpu.h', 'correlation_gpu_cost.cu',
-           'correlation_gpu_gradient.cu', 'build.py')
+CUDA_SOURCES = ('correlation_gpu_cost.cu', 'correlation_gpu_cost_half.cu', 'correlation_gpu_gradient.cu')
+SOURCES = ('correlation.h', 'correlation_cpu.cc', 'correlation_ops.cc', 'correlation_gpu.h', 'build.py') + CUDA_SOURCES
 FOLDER = os.path.join(HERE, 'build')
 ARCHITECTURES = (60, 70, 75, 80, 90)  # the machine code of each runs on all GPUs of its first digit from its second on
 LAST_LINES = 20  # of a compiler's output
@@ -108,7 +108,7 @@ def _compile(folder, path, nvcc):
         compile_cuda = linker + ['-O3', '-Xcompiler', '-fPIC', standard, '--expt-relaxed-constexpr']
         compile_cuda += _architectures(nvcc)
         steps['correlation_ops.cc'] += ['-DFLOWNET_CUDA']
-        steps.update({'correlation_gpu_cost.cu': compile_cuda, 'correlation_gpu_gradient.cu': compile_cuda})
+        steps.update((source, compile_cuda) for source in CUDA_SOURCES)
     objects = {source: os.path.join(folder, source + '.o') for source in steps}
     _run([command + ['-c', source, '-o', objects[source]] for source, command in steps.items()])
     _run([linker + ['-shared', '-o', path] + list(objects.values()) + tf.sysconfig.get_link_flags()])

@@ -86,14 +86,25 @@ __global__ void __launch_bounds__(kThreads) Cost(const Sizes s, const T* a, cons
 
 }  // namespace
 
+// Of correlation_gpu_cost_half.cu.
+bool HasMatrixUnits();
+const char* LaunchMatrixCorrelation(cudaStream_t, const Sizes&, const __half*, const __half*, __half*);
+
 template <typename T>
-const char* LaunchCorrelation(cudaStream_t stream, const Sizes& s, const T* a, const T* b, T* cost) {
+const char* LaunchScalarCorrelation(cudaStream_t stream, const Sizes& s, const T* a, const T* b, T* cost) {
   const int64_t blocks = Patches(s) * Ceil(s.side(), kLines) * Ceil(s.side(), kShifts);
   Cost<<<blocks, kThreads, 0, stream>>>(s, a, b, cost);
   return LastError();
 }
 
-template const char* LaunchCorrelation(cudaStream_t, const Sizes&, const float*, const float*, float*);
-template const char* LaunchCorrelation(cudaStream_t, const Sizes&, const __half*, const __half*, __half*);
+template <>
+const char* LaunchCorrelation(cudaStream_t stream, const Sizes& s, const float* a, const float* b, float* cost) {
+  return LaunchScalarCorrelation(stream, s, a, b, cost);
+}
+
+template <>
+const char* LaunchCorrelation(cudaStream_t stream, const Sizes& s, const __half* a, const __half* b, __half* cost) {
+  return (HasMatrixUnits() ? LaunchMatrixCorrelation : LaunchScalarCorrelation<__half>)(stream, s, a, b, cost);
+}
 
 }  // namespace flownet

@@ -5,15 +5,17 @@ import importlib.util
 import os
 
 from src.files import InputError
-from src.model import precision
-from src.model.correlation import correlate_by
+from src.model import target
 from src.model.native_correlation import missing
 from src.run import npu
+from src.run.loss_scale import LossScaledAdam
 from src.tf import tf
 
 Speed = collections.namedtuple('Speed', 'correlation precision xla', defaults=('graph', 'fp32', False))
 Speed.__doc__ = """What the flags of the same names choose: 'auto', 'native' or 'graph'; 'fp32', 'tf32' or 'amp'; whether
 XLA compiles the graph."""
+
+ALIGNMENT = {'fp32': 1, 'tf32': 4, 'amp': 8}  # a GPU's matrix units read 16 bytes at a time
 
 
 class Device:
@@ -33,12 +35,9 @@ class Device:
         self.chip, self.config, self.scales_loss = chip, config, scales_loss
         self.ahead_on = '/gpu:0' if chip == 'gpu' else None
 
-    def optimizer(self, optimizer):
-        """The optimizer as this device needs it."""
-        if not self.scales_loss:
-            return optimizer
-        mixed = tf.train.experimental
-        return mixed.MixedPrecisionLossScaleOptimizer(optimizer, mixed.DynamicLossScale())
+    def optimizer(self, *adam):
+        """The optimizer as this device needs it, of Adam's rate and decays."""
+        return (LossScaledAdam if self.scales_loss else tf.train.AdamOptimizer)(*adam)
 
     def gradients_made(self, graph):
         """Is called once the gradients are in the graph."""
@@ -67,14 +66,16 @@ def open_device(chip, gpu_device=0, training=False, npu_options=npu.Options(), s
         chip = 'npu' if importlib.util.find_spec('npu_bridge') else 'gpu' if gpus else 'cpu'
     _check(chip, speed)
     correlation = _choose_correlation(chip, speed.correlation)
-    correlate_by(correlation)
     if chip == 'npu':
         device = npu.Npu(training, npu_options)
-        precision.use(device.float32_scope)
+        target.use(float32_scope=device.float32_scope)
         said = ', %d of %d' % (device.rank, device.ranks) if device.ranks > 1 else ''
     else:
         half = speed.precision == 'amp'
-        precision.use(layer_type=tf.float16 if half else tf.float32)
+        on_gpu = chip == 'gpu'
+        target.use(layer_type=tf.float16 if half else tf.float32, correlation=correlation, stock_only=False,
+                   alignment=ALIGNMENT[speed.precision] if on_gpu else 1, prepares=on_gpu and not training,
+                   xla=speed.xla)
         config = _gpu_config(gpus, gpu_device, speed) if chip == 'gpu' else _cpu_config()
         device = Device(chip, config, scales_loss=half)
         used = _set_precision(speed.precision) if chip == 'gpu' else 'fp32'

@@ -2,6 +2,7 @@
 import numpy as np
 
 from src.files import InputError, replacing
+from src.model import target
 from src.model.estimator import estimate
 from src.tf import tf
 
@@ -20,6 +21,7 @@ def build(net, width, size, batch_size=1):
     Returns:
         The output.
     """
+    target.use()  # whatever device this graph is made on, that of the .pb is not known
     frames = tf.placeholder(tf.float32, (batch_size, 2) + tuple(size) + (3,), name=INPUT)
     flow = estimate(net, frames[:, 0] * 255, frames[:, 1] * 255, width).flow
     return tf.identity(flow, name=OUTPUT)

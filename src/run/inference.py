@@ -3,6 +3,7 @@ import numpy as np
 
 from src.files import InputError
 from src.model.estimator import estimate
+from src.model.layers import PREPARED
 from src.run.checkpoint import Checkpoint, describe, restore
 from src.tf import tf
 
@@ -54,5 +55,6 @@ def load_flownet(net, path, config, size, batch_size=1):
         report = restore(session, checkpoint, tf.global_variables(), complete=True)
     except InputError as error:
         raise InputError('--net %s: %s' % (net, error))
+    session.run(tf.get_collection(PREPARED))
     print(describe(checkpoint, report), flush=True)
     return flownet, session

@@ -1,0 +1,124 @@
+"""What a graph is made for: half precision (--precision amp), where only layers are half and a step that overflows is
+skipped; weights that never change; operations for every device, or for those here."""
+import numpy as np
+import pytest
+
+from draw_weights import fill
+from running import WIDTH
+from src.model import target
+from src.model.estimator import estimate
+from src.model.layers import PREPARED
+from src.run import flags
+from src.run import loss_scale
+from src.run.device import Device
+from src.run.settings import Settings
+from src.run.step import build_step
+from src.tf import tf
+
+SHAPE = (1, 64, 64)
+
+
+@pytest.fixture
+def half():
+    target.use(layer_type=tf.float16, stock_only=False, alignment=8)
+
+
+def images():
+    rng = np.random.RandomState(0)
+    return [tf.constant(rng.randint(0, 256, SHAPE + (3,)).astype(np.uint8)) for _ in range(2)]
+
+
+def test_what_is_half_and_what_is_not(session, half):
+    image_a, image_b = [tf.cast(image, tf.float32) for image in images()]
+    estimated = estimate('CS', image_a, image_b, WIDTH)
+    types = {}
+    for operation in session.graph.get_operations():
+        for output in operation.outputs:
+            types.setdefault(operation.type, set()).add(output.dtype.base_dtype)
+    assert types['Conv2D'] == types['DepthToSpace'] == types['LeakyRelu'] == {tf.float16}
+    assert types['Floor'] == types['Sqrt'] == types['ResizeBilinear'] == {tf.float32}  # warp, norm, link
+    assert {tensor.dtype for tensor in [estimated.flow] + list(estimated.prediction.levels.values())} == {tf.float32}
+    assert {variable.dtype.base_dtype for variable in tf.global_variables()} == {tf.float32}
+
+
+def test_flow_is_nearly_that_of_float32(session):
+    image_a, image_b = [tf.cast(image, tf.float32) for image in images()]
+    full = estimate('CS', image_a, image_b, WIDTH).flow
+    target.use(layer_type=tf.float16, stock_only=False)
+    half = estimate('CS', image_a, image_b, WIDTH).flow
+    fill(session, 3)
+    full, half = session.run([full, half])
+    assert 0 < np.abs(half - full).mean() < 5e-3 * np.abs(full).mean()
+
+
+@pytest.mark.parametrize('scale, overflows', [(2. ** 10, False), (2. ** 100, True)])
+def test_a_step_that_overflows_changes_nothing_but_the_scale(session, half, monkeypatch, scale, overflows):
+    monkeypatch.setattr(loss_scale.LossScaledAdam.__init__, '__defaults__', (scale,))
+    image_a, image_b = images()
+    batch = dict(image_a=image_a, image_b=image_b, flow=tf.ones(SHAPE + (2,)), valid=tf.fill(SHAPE, True))
+    settings = Settings.from_flags(flags.train_flags(['--net', 'C', '--width', str(WIDTH), '--augment', 'none']))
+    step = build_step(settings, batch, Device('gpu', None, scales_loss=True))
+    session.run(tf.global_variables_initializer())
+    before = session.run(tf.global_variables())
+    _, figures = session.run([step.train_op, step.figures], {step.learning_rate: 1e-4})
+    after = session.run(tf.global_variables())
+    changed = {variable.op.name for variable, old, new in zip(tf.global_variables(), before, after)
+               if (old != new).any()}
+    every = {variable.op.name for variable in tf.global_variables()} - {'loss_scale/scale'}
+    assert changed == ({'loss_scale/scale', 'global_step'} if overflows else every)
+    assert (figures['gradient_norm'] == 0) == overflows and np.isfinite(figures['loss'])
+    assert session.run('loss_scale/scale:0') == (scale / 2 if overflows else scale)
+    assert session.run(step.global_step) == 1
+
+
+def test_the_scale_doubles_after_so_many_steps(session, monkeypatch):
+    monkeypatch.setattr(loss_scale, 'STEPS', 2)
+    weight = tf.get_variable('w', [], initializer=tf.ones_initializer())
+    adam = loss_scale.LossScaledAdam(.1, .9, .999)
+    step = adam.apply_gradients(adam.compute_gradients(tf.square(weight), [weight]))
+    session.run(tf.global_variables_initializer())
+    scales = []
+    for _ in range(5):
+        session.run(step)
+        scales.append(session.run(adam.scale) / loss_scale.FIRST)
+    assert scales == [1, 2, 2, 4, 4]
+
+
+def test_a_loss_scale_changes_no_step(session):
+    weights = [tf.get_variable(name, [3], initializer=tf.ones_initializer()) for name in 'ab']
+    loss = [tf.reduce_sum(tf.square(weight - [.5, 2., -1.])) for weight in weights]
+    plain, scaled = tf.train.AdamOptimizer(.1, .9, .99), loss_scale.LossScaledAdam(.1, .9, .99)
+    steps = [plain.minimize(loss[0], var_list=[weights[0]]),
+             scaled.apply_gradients(scaled.compute_gradients(loss[1], [weights[1]]))]
+    session.run(tf.global_variables_initializer())
+    for _ in range(4):
+        session.run(steps)
+    plain, scaled = session.run(weights)
+    np.testing.assert_allclose(scaled, plain, rtol=1e-6)
+
+
+@pytest.mark.parametrize('xla', [False, True])
+def test_weights_that_never_change_are_prepared_once(session, half, xla):
+    pair = [tf.cast(image, tf.float32) for image in images()]
+    expected = estimate('CS', *pair, WIDTH).flow
+    target.use(layer_type=tf.float16, stock_only=False, alignment=8, prepares=True, xla=xla)
+    flow = estimate('CS', *pair, WIDTH).flow
+    fill(session, 3)
+    session.run(tf.get_collection(PREPARED))
+    expected = session.run(expected)
+    session.run(tf.variables_initializer(tf.trainable_variables()))  # they are not looked at again
+    flow = session.run(flow)
+    np.testing.assert_allclose(flow, expected, atol=1e-3 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize('net', ['C', '2'])
+def test_operations_for_every_device_give_what_those_for_this_one_do(session, net):
+    pair = [tf.cast(image, tf.float32) for image in images()]
+    expected = estimate(net, *pair, WIDTH).flow
+    assert not any(op.type == 'Conv2D' and op.get_attr('padding') == b'EXPLICIT'
+                   for op in session.graph.get_operations())
+    target.use(stock_only=False)
+    flow = estimate(net, *pair, WIDTH).flow
+    fill(session, 3)
+    expected, flow = session.run([expected, flow])
+    np.testing.assert_allclose(flow, expected, atol=1e-5 * np.abs(expected).max())
