@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from src.files import InputError
+from src.flow.memory import empty
 from src.run.feeding import Feed
 from src.tf import tf
 
@@ -24,6 +25,30 @@ def test_every_batch_once_in_order(session, as_arrays):
     feed.start(session)
     assert [feed.run(session, total, {added: 100}) for _ in range(5)] == [100, 103, 106, 109, 112]
     assert feed.lap() >= 0
+
+
+@pytest.mark.parametrize('as_arrays', [True, False])
+def test_memory_goes_round_but_not_before_the_graph_has_used_it(session, as_arrays):
+    places = set()
+
+    def filled():
+        for number in itertools.count():
+            array = empty((64, 1024), np.float32)
+            array.fill(number)
+            places.add(array.ctypes.data)
+            yield {'x': array}
+            del array
+
+    feed = Feed(filled(), as_arrays)
+    seen = tf.reduce_min(feed.tensors['x']), tf.reduce_max(feed.tensors['x']), feed.tensors['x']
+    feed.start(session)
+    kept = []
+    for number in range(40):
+        least, most, array = feed.run(session, seen, {})
+        assert least == most == number
+        kept = (kept + [(number, array)])[-3:]
+        assert all((array == number).all() for number, array in kept)
+    assert len(places) < 20
 
 
 @pytest.mark.parametrize('as_arrays', [True, False])

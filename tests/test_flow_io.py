@@ -1,5 +1,7 @@
 """The file formats: files made by hand, round trips, and each way in which a file can be wrong."""
+import os
 import struct
+import threading
 import zlib
 
 import cv2
@@ -67,6 +69,33 @@ def test_jpeg_is_close(tmp_path):
 def test_ppm_is_rgb_in_the_file_and_bgr_in_memory(tmp_path):
     path = put(tmp_path, 'a.ppm', b'P6 # a comment\n16 16\n255\n' + bytes([10, 20, 30]) * 256)
     np.testing.assert_array_equal(io.read_image(path)[3, 4], [30, 20, 10])
+
+
+@pytest.mark.parametrize('header', [
+    b'P6\n24 20\n255\n', b'P6\n20 24\n255\n', b'P6 24\t20\r\n255 ', b'P6\n24 20\n# a comment\n255\n',
+    b'P6\n24 20\n127\n'])
+@pytest.mark.parametrize('rest', [b'', b'more'])
+def test_ppm_as_opencv_reads_it(tmp_path, image, header, rest):
+    data = header + image.tobytes() + rest
+    np.testing.assert_array_equal(io.read_image(put(tmp_path, 'a.ppm', data)),
+                                  cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR))
+
+
+@pytest.mark.parametrize('header', [
+    b'P6\n0 20\n255\n', b'P6\n24 21\n255\n', b'P6\n99999 99999\n255\n', b'P6\n24 20\n256\n'])
+def test_ppm_with_a_wrong_header(tmp_path, image, header):
+    text = message(io.read_image, put(tmp_path, 'a.ppm', header + image.tobytes()))
+    assert 'cut short' in text or 'not an image' in text
+
+
+def test_a_pipe(tmp_path, image):
+    path = str(tmp_path / 'pipe.ppm')
+    os.mkfifo(path)
+    data = b'P6\n24 20\n255\n' + image.tobytes()
+    writer = threading.Thread(target=lambda: put(tmp_path, 'pipe.ppm', data))
+    writer.start()
+    np.testing.assert_array_equal(io.read_image(path), image[..., ::-1])
+    writer.join()
 
 
 @pytest.mark.parametrize('name', ['a.pgm', 'a.png'])

@@ -72,7 +72,7 @@ def load(pair):
     same_size(pair.image_a, image_a, pair.image_b, image_b)
     flow, valid = read_flow(pair.flow)
     same_size(pair.image_a, image_a, pair.flow, flow)
-    if pair.max_motion and np.abs(flow).max() > pair.max_motion:
+    if pair.max_motion and max(flow.max(), -flow.min()) > pair.max_motion:
         flow, valid = np.zeros_like(flow), np.zeros_like(valid)
     return Sample(image_a, image_b, flow, valid, pair.image_a)
 

@@ -2,6 +2,7 @@
 import collections
 import concurrent.futures
 import itertools
+import threading
 
 import numpy as np
 
@@ -9,11 +10,17 @@ from src.data.datasets import load
 from src.data.mixture import Mixture
 from src.data.samples import Sample
 from src.files import InputError
-
-ALIGNMENT = 64  # bytes
+from src.flow.memory import empty
 
 Batch = collections.namedtuple('Batch', 'image_a image_b flow valid')
 Batch.__doc__ = """Samples on top of each other: uint8 [N, H, W, 3] twice, float32 [N, H, W, 2], bool [N, H, W]."""
+
+
+class _OfThread(threading.local):
+    """What each thread has of its own: random numbers, as to make a generator takes ten times as long as to seed it."""
+
+    def __init__(self):
+        self.rng = np.random.RandomState()
 
 
 def prefetch(function, items, workers, ahead):
@@ -46,12 +53,14 @@ def training_batches(pairs, batch_size, size, seed, start=0, workers=4, rank=0, 
         InputError: an unreadable file, or an image smaller than `size`.
     """
     mixture = pairs if isinstance(pairs, Mixture) else Mixture([pairs], [1])
+    local = _OfThread()
 
     def fill(slot):
         """Reads a pair into its place in a batch: so the threads share the copying too."""
         batch, index, position = slot
         pair, epoch, place = mixture.draw(seed, position)
-        sample = random_crop(load(pair), size, np.random.RandomState([seed, epoch, place]))
+        local.rng.seed([seed, epoch, place])
+        sample = random_crop(load(pair), size, local.rng)
         for whole, part in zip(batch, sample):
             whole[index] = part
         return batch
@@ -85,13 +94,5 @@ def random_crop(sample, size, rng):
 def empty_batch(count, size):
     """A Batch of `count` samples of `size` (H, W), yet to be filled."""
     shape = (count,) + tuple(size)
-    return Batch(_empty(shape + (3,), np.uint8), _empty(shape + (3,), np.uint8), _empty(shape + (2,), np.float32),
-                 _empty(shape, np.bool_))
-
-
-def _empty(shape, dtype):
-    """np.empty on a boundary of 64 bytes: such an array reaches tf.data as it is, any other is copied there."""
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    memory = np.empty(size + ALIGNMENT, np.uint8)
-    start = -memory.ctypes.data % ALIGNMENT
-    return memory[start:start + size].view(dtype).reshape(shape)
+    return Batch(empty(shape + (3,), np.uint8), empty(shape + (3,), np.uint8), empty(shape + (2,), np.float32),
+                 empty(shape, np.bool_))

@@ -12,6 +12,8 @@ import numpy as np
 
 from src.files import InputError, replacing
 from src.flow.known import UNKNOWN, known
+from src.flow.memory import empty, read_bytes
+from src.flow.ppm import plain_ppm
 from src.flow.whole import is_whole
 
 MIN_SIDE = 16  # pixels of an image that the networks can still halve
@@ -80,7 +82,9 @@ def read_flow(path):
         return read_kitti_png(path)
     flow = read_flo(path) if ending == '.flo' else read_pfm(path)
     valid = known(flow)
-    return flow if valid.all() else np.where(valid[..., None], flow, 0), valid
+    if not valid.all():
+        flow[~valid] = 0
+    return flow, valid
 
 
 def write_flow(path, flow, valid=None):
@@ -110,7 +114,7 @@ def read_flo(path):
     Raises:
         InputError: missing, bad magic number, impossible size, cut short or too long.
     """
-    data = _read_bytes(path)
+    data = read_bytes(path)
     if len(data) < FLO_HEADER.size:
         raise InputError('%s: %d bytes; the header alone has %d' % (path, len(data), FLO_HEADER.size))
     magic, width, height = FLO_HEADER.unpack_from(data)
@@ -134,16 +138,18 @@ def read_pfm(path):
     Raises:
         InputError: missing, not a .pfm, one channel only, impossible size, cut short or too long.
     """
-    data = _read_bytes(path)
+    data = read_bytes(path)
     header = PFM_HEADER.match(data)
     if not header:
-        raise InputError('%s: not a .pfm file, it starts with %r' % (path, data[:16]))
+        raise InputError('%s: not a .pfm file, it starts with %r' % (path, bytes(data[:16])))
     channels, width, height, scale = header.groups()
     if channels != b'PF':
         raise InputError('%s: one channel (Pf); a flow has three (PF)' % path)
     endian = '<' if scale.startswith(b'-') else '>'
-    flow = _floats(path, data, header.end(), endian + 'f4', (int(height), int(width), 3))
-    return np.ascontiguousarray(flow[::-1, :, :2])  # (H, W, 2)
+    rows = _floats(path, data, header.end(), endian + 'f4', (int(height), int(width), 3))
+    flow = empty(rows.shape[:2] + (2,), np.float32)
+    flow[...] = rows[::-1, :, :2]
+    return flow
 
 
 def write_pfm(path, flow):
@@ -209,14 +215,6 @@ def _flow_size(flow):
     return np.shape(flow)[:2]
 
 
-def _read_bytes(path):
-    try:
-        with open(path, 'rb') as file:
-            return file.read()
-    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
-        raise InputError('%s: cannot be read (%s)' % (path, getattr(error, 'strerror', None) or error))
-
-
 def _write_bytes(path, data):
     with replacing(path) as temporary:
         with open(temporary, 'wb') as file:
@@ -234,12 +232,15 @@ def _floats(path, data, start, kind, shape):
         raise InputError('%s: %s, %d bytes expected for %d x %d (height x width) and %d found'
                          % (path, 'cut short' if len(data) < expected else 'too long',
                             expected, height, width, len(data)))
-    return np.frombuffer(data, kind, offset=start).reshape(shape).astype(np.float32)
+    return np.frombuffer(data, kind, offset=start).reshape(shape).astype(np.float32, copy=False)
 
 
 def _decode(path, flags):
     """The image at `path`, of any depth and size."""
-    data = _read_bytes(path)
+    data = read_bytes(path)
+    image = plain_ppm(data)
+    if image is not None:
+        return image
     if not is_whole(data):
         raise InputError('%s: the image is cut short or damaged (%d bytes)' % (path, len(data)))
     image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None

@@ -13,12 +13,15 @@ def is_whole(data):
     """False if these bytes are a PNG, JPEG, binary PPM or PGM that is cut short; other formats are not looked into.
 
     Of a PNG the checksums are checked too.
+
+    Args:
+        data: bytes, or a memoryview of bytes.
     """
-    if data.startswith(b'\x89PNG'):
+    if data[:4] == b'\x89PNG':
         return _whole_png(data)
-    if data.startswith(b'\xff\xd8'):
+    if data[:2] == b'\xff\xd8':
         return _whole_jpeg(data)
-    return not data.startswith((b'P5', b'P6')) or _whole_pnm(data)
+    return data[:2] not in (b'P5', b'P6') or _whole_pnm(data)
 
 
 def _whole_png(data):
