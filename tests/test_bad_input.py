@@ -10,7 +10,7 @@ import pytest
 from dataset_files import texture, write_list, write_sintel
 from running import ROOT, run, save_net
 from src.flow.io import write_image
-from src.run.checkpoint import assign
+from src.run.filling import assign
 from src.tf import tf
 
 IMAGE, OTHER = 'set/clean/alley/frame_0001.png', 'set/clean/alley/frame_0002.png'

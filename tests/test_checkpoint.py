@@ -10,7 +10,7 @@ from running import save_net
 from src.files import InputError
 from src.run import checkpoint, flags
 from src.run.checkpoint import Checkpoint, Keeper, describe, latest, restore, restore_parts
-from src.run.inference import FlowNet
+from src.run.inference import FlowNet, load_flownet
 from src.tf import tf
 
 
@@ -109,6 +109,32 @@ def test_a_shape_that_differs_is_refused_with_both_shapes(tmp_path, session):
 def test_what_is_not_finite_is_refused(tmp_path, session, value, kind):
     path = write(tmp_path, {'N/a': np.array([1, value], kind)})
     assert 'N/a holds NaN or infinity' in message(restore, session, Checkpoint(path), variables(session, a=(2,)), True)
+
+
+def test_of_several_values_the_damaged_one_is_named(tmp_path, session):
+    path = write(tmp_path, {'N/a': np.ones(1000, np.float32), 'N/b': np.ones(1000, np.float32)})
+    with open(path + '.data-00000-of-00001', 'r+b') as file:
+        file.seek(4 * 1500)  # in b, which comes second
+        file.write(b'?')
+    error = message(restore, session, Checkpoint(path), variables(session, a=(1000,), b=(1000,)), True)
+    assert error.startswith(path + ': N/b cannot be read')
+
+
+def test_a_net_with_several_copies_of_what_the_file_has_once(tmp_path, session):
+    path = write(tmp_path, {'S/l/a': np.ones(2, np.float64), 'S/l/n': np.int64(5)})
+    net = nets(session, 'CS/S', 'CSS/S') + [tf.Variable(np.int64(0), name='CS/S/l/n')]
+    assert restore(session, Checkpoint(path), net, True).loaded == ['CS/S/l/a', 'CS/S/l/n', 'CSS/S/l/a']
+    assert [value.tolist() for value in session.run(net)] == [[1, 1], [1, 1], 5]
+
+
+def test_a_loaded_net_draws_nothing_and_has_the_values_of_the_file(tmp_path, session):
+    path = save_net(tmp_path / 'n.ckpt')
+    _, loaded = load_flownet('S', path, None, (64, 64))
+    with loaded:
+        assert 'RandomStandardNormal' not in {op.type for op in loaded.graph.get_operations()}
+        for variable in tf.global_variables():
+            expected = Checkpoint(path).read(variable.op.name, np.float32)
+            np.testing.assert_array_equal(loaded.run(variable), expected)
 
 
 def test_a_net_alone_has_no_step(tmp_path):

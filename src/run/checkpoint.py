@@ -8,6 +8,7 @@ import numpy as np
 
 from src.files import InputError
 from src.model.networks import WIDTH_STEPS
+from src.run.filling import fill
 from src.tf import tf
 
 Report = collections.namedtuple('Report', 'loaded missing unused')
@@ -35,6 +36,7 @@ class Checkpoint:
         try:
             self._reader = tf.train.load_checkpoint(self.path)
             self.shapes = self._reader.get_variable_to_shape_map()
+            self.dtypes = self._reader.get_variable_to_dtype_map()
         except Exception as error:  # TensorFlow 1.15 and 2.x raise different kinds
             raise InputError('%s: not a checkpoint that can be read (%s)' % (self.path, _first_line(error)))
 
@@ -104,10 +106,7 @@ def restore(session, checkpoint, variables, complete):
     if missing and complete:
         raise InputError('%s: lacks %d of the %d variables of this net: %s'
                          % (checkpoint.path, len(missing), len(by_name), _few(missing)))
-    values = {by_name[name]: checkpoint.read(found[name], by_name[name].dtype.base_dtype.as_numpy_dtype)
-              for name in loaded}
-    values.update((by_name[name], np.zeros(by_name[name].shape.as_list(), np.float32)) for name in zero)
-    assign(session, values)
+    fill(session, checkpoint, {by_name[name]: found[name] for name in loaded}, [by_name[name] for name in zero])
     unused = sorted(name for name in set(checkpoint.shapes) - set(found.values()) if not TRAINING_STATE.search(name))
     return Report(loaded, missing, unused)
 
@@ -135,13 +134,6 @@ def restore_parts(session, checkpoints, variables, optional):
         raise InputError('--pretrained %s: nothing fills %d variables of the nets that are not trained: %s'
                          % (','.join(checkpoint.path for checkpoint in checkpoints), len(lacking), _few(lacking)))
     return reports, missing
-
-
-def assign(session, values):
-    """Sets variables, {variable: value}, through their own initializers, so that the graph does not grow; in one run,
-    for every run with other fetches has its graph prepared anew."""
-    session.run([variable.initializer for variable in values],
-                {variable.initializer.inputs[1]: value for variable, value in values.items()})
 
 
 def describe(checkpoint, report):

@@ -5,6 +5,7 @@ from src.files import InputError
 from src.model.estimator import estimate
 from src.model.layers import PREPARED
 from src.run.checkpoint import Checkpoint, describe, restore
+from src.run.filling import never_drawn
 from src.tf import tf
 
 
@@ -49,7 +50,8 @@ def load_flownet(net, path, config, size, batch_size=1):
     """
     checkpoint = Checkpoint(path)
     flownet = FlowNet(net, checkpoint.width(), batch_size)
-    flownet.build(size)
+    with tf.variable_scope('', custom_getter=never_drawn):
+        flownet.build(size)
     session = tf.Session(config=config)
     try:
         report = restore(session, checkpoint, tf.global_variables(), complete=True)
