@@ -3,6 +3,7 @@
     from src.tf import tf
 """
 import contextlib
+import gc
 import os
 import warnings
 
@@ -26,7 +27,13 @@ with contextlib.ExitStack() as quiet:
         quiet.enter_context(_silent())
     quiet.enter_context(warnings.catch_warnings())
     warnings.simplefilter('ignore')  # TensorFlow 1.15 under NumPy 1.18 and Python 3.7
+    # What is imported stays: to look for garbage among it, now, while graphs are built and at the end, costs a second.
+    gc.disable()
+    quiet.callback(gc.enable)
+    # TensorFlow from 2.16 on imports Keras 3 (and Matplotlib with it) for nothing: a second of each start.
+    os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')
     import tensorflow.compat.v1 as tf
+    gc.freeze()
 
 tf.logging.set_verbosity(tf.logging.ERROR)
 tf.disable_v2_behavior()
