@@ -10,9 +10,11 @@ from src.model.estimator import estimate
 from src.model.layers import PREPARED
 from src.run import flags
 from src.run import loss_scale
+from src.run.checkpoint import Checkpoint
 from src.run.device import Device
 from src.run.settings import Settings
 from src.run.step import build_step
+from src.run.train import _fill
 from src.tf import tf
 
 SHAPE = (1, 64, 64)
@@ -35,7 +37,7 @@ def test_what_is_half_and_what_is_not(session, half):
     for operation in session.graph.get_operations():
         for output in operation.outputs:
             types.setdefault(operation.type, set()).add(output.dtype.base_dtype)
-    assert types['Conv2D'] == types['DepthToSpace'] == types['LeakyRelu'] == {tf.float16}
+    assert types['Conv2D'] == types['Conv2DBackpropInput'] == types['LeakyRelu'] == {tf.float16}
     assert types['Floor'] == types['Sqrt'] == types['ResizeBilinear'] == {tf.float32}  # warp, norm, link
     assert {tensor.dtype for tensor in [estimated.flow] + list(estimated.prediction.levels.values())} == {tf.float32}
     assert {variable.dtype.base_dtype for variable in tf.global_variables()} == {tf.float32}
@@ -71,6 +73,18 @@ def test_a_step_that_overflows_changes_nothing_but_the_scale(session, half, monk
     assert session.run(step.global_step) == 1
 
 
+def test_a_run_is_resumed_in_another_precision(session, tmp_path):
+    weight = tf.get_variable('net/conv/weights', [2], initializer=tf.ones_initializer())
+    saver = tf.train.Saver([weight])
+    adam = loss_scale.LossScaledAdam(.1, .9, .999)
+    session.run(tf.global_variables_initializer())
+    path = saver.save(session, str(tmp_path / 'latest.ckpt-1'))
+    session.run([tf.assign(weight, [3., 3.]), tf.assign(adam.scale, 7.)])
+    checkpoint = Checkpoint(path)
+    _fill(session, [checkpoint], checkpoint, [weight])
+    assert session.run(weight).tolist() == [1, 1] and session.run(adam.scale) == 7
+
+
 def test_the_scale_doubles_after_so_many_steps(session, monkeypatch):
     monkeypatch.setattr(loss_scale, 'STEPS', 2)
     weight = tf.get_variable('w', [], initializer=tf.ones_initializer())
@@ -103,6 +117,7 @@ def test_weights_that_never_change_are_prepared_once(session, half, xla):
     expected = estimate('CS', *pair, WIDTH).flow
     target.use(layer_type=tf.float16, stock_only=False, alignment=8, prepares=True, xla=xla)
     flow = estimate('CS', *pair, WIDTH).flow
+    assert any(op.type == 'DepthToSpace' for op in session.graph.get_operations())  # deconvolutions are convolutions
     fill(session, 3)
     session.run(tf.get_collection(PREPARED))
     expected = session.run(expected)

@@ -17,7 +17,7 @@ _waiting = [[] for _ in range(64)]  # at n, memory of 2^n bytes: few lists, howe
 
 
 def empty(shape, dtype):
-    """As np.empty, `shape` a tuple, on a boundary of 64 bytes and in memory that goes round. Any thread may call it."""
+    """As np.empty, `shape` a tuple of int, on a boundary of 64 bytes and in memory that goes round. Any thread may call it."""
     dtype = np.dtype(dtype)
     size = functools.reduce(operator.mul, shape, dtype.itemsize)  # np.prod takes ten times as long
     exponent = max(size - 1, 0).bit_length()

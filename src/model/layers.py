@@ -36,18 +36,25 @@ def deconv(x, name, channels, linear=False):
     batch, height, width, depth = x.shape.as_list()
     with tf.variable_scope(name):
         weights = _weights([4, 4, channels, depth], fan_in=4 * depth)  # 2 × 2 taps meet in each output pixel
-        if current().layer_type == tf.float16:
+        if _in_blocks(depth):
             blocks = _convolve(x, _of_blocks(weights), stride=1, pad=1)  # [N, H + 1, W + 1, 4 · channels]
             x = tf.nn.depth_to_space(blocks, 2)[:, 1:-1, 1:-1]
         else:
+            x, weights = _cast(x, weights, axis=3)
             x = tf.nn.conv2d_transpose(x, weights, [batch, 2 * height, 2 * width, channels],
                                        strides=[1, 2, 2, 1], padding='SAME')
         return _biased(x, channels, linear)
 
 
+def _in_blocks(depth):
+    """Whether deconvolutions of `depth` channels are computed as convolutions: in half precision a GPU is faster so, if
+    their weights are rearranged once and not in each step."""
+    return current().layer_type == tf.float16 and current().prepares and depth > IMAGE_CHANNELS
+
+
 def _of_blocks(weights):
     """Weights [4, 4, C', C] of a transposed convolution as those [2, 2, C, 4 · C'] of the convolution from 2 × 2 pixels
-    to the block of 2 × 2 pixels between their centres: half precision is faster so."""
+    to the block of 2 × 2 pixels between their centres."""
     _, _, channels, depth = weights.shape.as_list()
     taps = tf.reshape(weights, [2, 2, 2, 2, channels, depth])  # tap y, y in the block, tap x, x in the block, C', C
     taps = tf.transpose(tf.reverse(taps, [0, 2]), [0, 2, 5, 1, 3, 4])
@@ -55,15 +62,20 @@ def _of_blocks(weights):
 
 
 def _convolve(x, weights, stride, pad):
-    """Convolution of x with weights [kh, kw, C, C'], both float32 or already of the layers' type."""
-    layer_type = current().layer_type
-    x, weights = _aligned(tf.cast(x, layer_type), 3), _prepared(_aligned(tf.cast(weights, layer_type), 2))
+    """Convolution of x with weights [kh, kw, C, C']."""
+    x, weights = _cast(x, weights, axis=2)
     padding = [[0, 0], [pad, pad], [pad, pad], [0, 0]]
     if current().stock_only and stride > 1:
         x, padding = tf.pad(x, padding), 'VALID'
     elif current().stock_only:
         padding = 'SAME'
     return tf.nn.conv2d(x, weights, strides=[1, stride, stride, 1], padding=padding)
+
+
+def _cast(x, weights, axis):
+    """x and the weights in the layers' type; the weights' `axis` is that of x's channels."""
+    x, weights = [tf.cast(tensor, current().layer_type) for tensor in (x, weights)]
+    return _aligned(x, 3), _prepared(_aligned(weights, axis))
 
 
 def _weights(shape, fan_in):

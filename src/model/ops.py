@@ -55,7 +55,8 @@ def warp(image, flow):
     y = tf.where(inside, y, zeros)
     left, top = tf.floor(x), tf.floor(y)
     right_weight, bottom_weight = (x - left)[..., None], (y - top)[..., None]  # [N, H, W, 1]
-    index_type = tf.int32 if current().stock_only else tf.int64  # TensorFlow computes int32 of a GPU on the host
+    on_host = not (current().stock_only or current().xla)  # is where TensorFlow computes int32 of a GPU
+    index_type = tf.int64 if on_host else tf.int32
     left, top = tf.cast(left, index_type), tf.cast(top, index_type)
     right, bottom = tf.minimum(left + 1, width - 1), tf.minimum(top + 1, height - 1)
 

@@ -1,6 +1,7 @@
 """Adam for half precision: under a loss scale that finds its own size."""
 from src.tf import tf
 
+SCOPE = 'loss_scale'  # of the names of its variables
 STEPS = 2000  # without an overflow, before the scale is doubled
 FIRST = 2. ** 15
 
@@ -17,7 +18,7 @@ class LossScaledAdam(tf.train.AdamOptimizer):
 
     def __init__(self, learning_rate, beta1, beta2, first=FIRST):
         super().__init__(learning_rate, beta1, beta2)
-        with tf.variable_scope('loss_scale'):
+        with tf.variable_scope(SCOPE):
             self.scale = tf.get_variable('scale', [], initializer=tf.constant_initializer(first), trainable=False)
             self._steps = tf.get_variable('steps', [], tf.int32, tf.zeros_initializer(), trainable=False)
 

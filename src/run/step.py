@@ -31,7 +31,7 @@ def batches(settings, mixture, start, rank=0, ranks=1):
     """
     size = settings.image_size
     if settings.augment != 'none':
-        size = tuple(np.min([load(pair).valid.shape for pair in mixture.firsts], axis=0))
+        size = tuple(np.min([load(pair).valid.shape for pair in mixture.firsts], axis=0).tolist())
     stream = training_batches(mixture, settings.batch_size, size, settings.seed, start, settings.num_workers,
                               rank, ranks)
     for step, batch in enumerate(stream, start):
