@@ -123,7 +123,7 @@ def test_weights_that_never_change_are_prepared_once(session, half, xla):
     expected = session.run(expected)
     session.run(tf.variables_initializer(tf.trainable_variables()))  # they are not looked at again
     flow = session.run(flow)
-    np.testing.assert_allclose(flow, expected, atol=1e-3 * np.abs(expected).max())
+    np.testing.assert_allclose(flow, expected, atol=5e-3 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize('net', ['C', '2'])

@@ -6,6 +6,7 @@ of it without a copy. When the last of these is gone, and not before, the memory
 import functools
 import operator
 import os
+import weakref
 
 import numpy as np
 
@@ -13,19 +14,28 @@ from src.files import InputError
 
 ALIGNMENT = 64  # bytes: an array on such a boundary reaches tf.data as it is, any other is copied there
 
-_waiting = [[] for _ in range(64)]  # at n, memory of 2^n bytes: few lists, however many sizes the files of a set have
+_waiting = [[] for _ in range(64)]  # at n, of 2^n bytes: few lists, however many sizes the files of a set have
+_lent = {}  # id of a _Return: itself
 
 
 def empty(shape, dtype):
-    """As np.empty, `shape` a tuple of int, on a boundary of 64 bytes and in memory that goes round. Any thread may call it."""
+    """As np.empty, `shape` a tuple of int, on a boundary of 64 bytes and in memory that goes round.
+
+    Any thread may call it.
+    """
     dtype = np.dtype(dtype)
     size = functools.reduce(operator.mul, shape, dtype.itemsize)  # np.prod takes ten times as long
     exponent = max(size - 1, 0).bit_length()
     try:
-        memory = _waiting[exponent].pop()
+        returned = _waiting[exponent].pop()
+        memory = _lent.pop(id(returned)).memory
     except IndexError:
         memory = _fresh(2 ** exponent)
-    return np.asarray(_Loan(memory, _waiting[exponent], shape, dtype))
+    loan = _Loan(memory, shape, dtype)
+    lent = _Return(loan, _waiting[exponent].append)
+    lent.memory = memory
+    _lent[id(lent)] = lent
+    return np.asarray(loan)
 
 
 def read_bytes(path):
@@ -47,13 +57,17 @@ def read_bytes(path):
 class _Loan:
     """What keeps the memory of an array: numpy makes it the base of the array, which is the base of all its views."""
 
-    def __init__(self, memory, waiting, shape, dtype):
-        self._memory, self._waiting = memory, waiting
+    def __init__(self, memory, shape, dtype):
         self.__array_interface__ = {'version': 3, 'shape': shape, 'typestr': dtype.str,
                                     'data': (memory.ctypes.data, False)}  # False: not only for reading
 
-    def __del__(self):
-        self._waiting.append(self._memory)
+
+class _Return(weakref.ref):
+    """Keeps the `memory` of a _Loan, and goes to a list of _waiting when that is gone.
+
+    No __del__ does it: where TensorFlow lets arrays go, that would be the code which Ctrl-C interrupts, and Python
+    ignores what is raised there.
+    """
 
 
 def _fresh(size):

@@ -105,6 +105,21 @@ def _fill(session, sources, resumed, trained):
         print('drawn (He): %d of %d variables' % (len(missing), len(tf.trainable_variables())), flush=True)
 
 
+def _asked_to_stop():
+    """A list that Ctrl-C and SIGTERM add to before they interrupt. That alone can be missed: Python ignores what is
+    raised while it clears something away."""
+    asked = []
+
+    def ask(number, _):
+        asked.append(number)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+            signal.signal(number, ask)
+    return asked
+
+
 def _follow(settings, session, step, feed):
     """The steps of a process that is not the first of several: the same graph, and nothing is written."""
     for done in range(int(session.run(step.global_step)), settings.train_step):
@@ -121,8 +136,7 @@ class _Run:
 
     def loop(self):
         """Steps until the last one; what interrupts it (Ctrl-C, SIGTERM) saves the state and is raised again."""
-        settings = self._settings
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        settings, asked = self._settings, _asked_to_stop()
         done = int(self._session.run(self._step.global_step))
         with tqdm(total=settings.train_step, initial=done, unit='step', disable=None) as progress:
             summaries = Summaries(os.path.join(settings.result, 'events'), done)
@@ -132,6 +146,8 @@ class _Run:
                     self._save(done, history, summaries)
                 while done < settings.train_step:
                     done = self._advance(done, history, progress)
+                    if asked:
+                        raise KeyboardInterrupt
                     self._save(done, history, summaries)
             except KeyboardInterrupt:
                 done = int(self._session.run(self._step.global_step))
