@@ -65,10 +65,11 @@ def _convolve(x, weights, stride, pad):
     """Convolution of x with weights [kh, kw, C, C']."""
     x, weights = _cast(x, weights, axis=2)
     padding = [[0, 0], [pad, pad], [pad, pad], [0, 0]]
-    if current().stock_only and stride > 1:
-        x, padding = tf.pad(x, padding), 'VALID'
-    elif current().stock_only:
-        padding = 'SAME'
+    if current().stock_only or current().xla:  # for XLA it is the same
+        if stride == 1 and weights.shape.as_list()[0] == 2 * pad + 1:
+            padding = 'SAME'
+        else:
+            x, padding = tf.pad(x, padding), 'VALID'
     return tf.nn.conv2d(x, weights, strides=[1, stride, stride, 1], padding=padding)
 
 

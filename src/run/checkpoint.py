@@ -15,7 +15,7 @@ Report = collections.namedtuple('Report', 'loaded missing unused')
 Report.__doc__ = """Names of variables: filled from the checkpoint; left as they were; not in the net."""
 
 FILE_ENDING = re.compile(r'\.(index|meta|data-\d+-of-\d+)$')
-TRAINING_STATE = re.compile(r'(/Adam(_1)?|^global_step|^beta[12]_power|^loss_scale/.*)$')  # no part of a net
+TRAINING_STATE = re.compile(r'(/Adam(_1)?|^global_step|^beta[12]_power)$')  # no part of a net
 
 
 class Checkpoint:

@@ -8,7 +8,6 @@ from src.files import InputError
 from src.model import target
 from src.model.native_correlation import missing
 from src.run import npu
-from src.run.loss_scale import LossScaledAdam
 from src.tf import tf
 
 Speed = collections.namedtuple('Speed', 'correlation precision xla', defaults=('graph', 'fp32', False))
@@ -35,9 +34,12 @@ class Device:
         self.chip, self.config, self.scales_loss = chip, config, scales_loss
         self.ahead_on = '/gpu:0' if chip == 'gpu' else None
 
-    def optimizer(self, *adam):
-        """The optimizer as this device needs it, of Adam's rate and decays."""
-        return (LossScaledAdam if self.scales_loss else tf.train.AdamOptimizer)(*adam)
+    def optimizer(self, optimizer):
+        """The optimizer as this device needs it."""
+        if not self.scales_loss:
+            return optimizer
+        mixed = tf.train.experimental
+        return mixed.MixedPrecisionLossScaleOptimizer(optimizer, mixed.DynamicLossScale())
 
     def gradients_made(self, graph):
         """Is called once the gradients are in the graph."""

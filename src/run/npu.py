@@ -42,10 +42,8 @@ class Npu:
         self.host_config = _host_config()
         self.float32_scope = self._bridge.npu_scope.keep_dtype_scope
 
-    def optimizer(self, *adam):
-        """The optimizer, of Adam's rate and decays, with gradients that are the means over all NPUs, and with a loss
-        scale."""
-        optimizer = tf.train.AdamOptimizer(*adam)
+    def optimizer(self, optimizer):
+        """The optimizer with gradients that are the means over all NPUs, and with a loss scale."""
         if self.ranks > 1:
             wrap = getattr(self._bridge, 'npu_distributed_optimizer_wrapper', self._bridge.NPUDistributedOptimizer)
             optimizer = wrap(optimizer)

@@ -8,7 +8,6 @@ from tqdm import tqdm
 
 from src.data.datasets import load
 from src.files import InputError, check_folder, make_folder, write_json
-from src.run import loss_scale
 from src.run.checkpoint import Checkpoint, Keeper, describe, latest, restore, restore_parts
 from src.run.evaluate import evaluate
 from src.run.feeding import Feed
@@ -92,9 +91,7 @@ def _common_width(checkpoints):
 def _fill(session, sources, resumed, trained):
     """Gives the variables their values from the checkpoints to start from, and prints which came from where."""
     if resumed:
-        variables = [variable for variable in tf.global_variables()  # a run in another precision has no loss scale
-                     if variable.op.name in resumed.shapes or not variable.op.name.startswith(loss_scale.SCOPE)]
-        reports, missing = [restore(session, resumed, variables, complete=True)], []
+        reports, missing = [restore(session, resumed, tf.global_variables(), complete=True)], []
     elif sources:
         reports, missing = restore_parts(session, sources, tf.trainable_variables(), trained)
     else:
