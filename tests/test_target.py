@@ -9,7 +9,7 @@ from draw_weights import fill
 from running import WIDTH
 from src.model import target
 from src.model.estimator import estimate
-from src.model.layers import PREPARED
+from src.model.layers import PREPARED, conv
 from src.run import flags
 from src.run.device import Device
 from src.run.settings import Settings
@@ -97,3 +97,20 @@ def test_operations_for_every_device_give_what_those_for_this_one_do(session, ne
     fill(session, 3)
     expected, flow = session.run([expected, flow])
     np.testing.assert_allclose(flow, expected, atol=1e-5 * np.abs(expected).max())
+
+
+def test_initial_weights_hang_on_the_seed_and_their_names_alone():
+    def drawn(seed, **fields):
+        target.use(**fields)
+        with tf.Graph().as_default(), tf.Session() as session:
+            tf.set_random_seed(seed)
+            x = conv(conv(tf.zeros((1, 8, 8, 3)), 'first', 4, stride=2), 'second', 4, stride=2)
+            session.run(tf.global_variables_initializer())
+            assert x.shape == (1, 2, 2, 4)
+            return session.run([variable for variable in tf.global_variables() if 'weights' in variable.op.name])
+
+    first, second = drawn(1)
+    for again in (drawn(1), drawn(1, stock_only=False), drawn(1, layer_type=tf.float16, alignment=8)):
+        np.testing.assert_array_equal(again[0], first)
+        np.testing.assert_array_equal(again[1], second)
+    assert (drawn(2)[0] != first).all() and (first.ravel() != second.ravel()[:first.size]).all()

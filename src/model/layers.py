@@ -1,4 +1,6 @@
 """The two layers that FlowNet2 is made of, with the published variables: <name>/weights and <name>/biases."""
+import zlib
+
 import numpy as np
 
 from src.model.target import current
@@ -80,8 +82,13 @@ def _cast(x, weights, axis):
 
 
 def _weights(shape, fan_in):
-    """He et al., ICCV 2015: keeps the variance from layer to layer under a ReLU."""
-    return tf.get_variable('weights', shape, initializer=tf.random_normal_initializer(stddev=np.sqrt(2 / fan_in)))
+    """He et al., ICCV 2015: keeps the variance from layer to layer under a ReLU.
+
+    What is drawn hangs on the graph's seed and the layer's name, not on what else is in the graph.
+    """
+    seed = zlib.crc32(tf.get_variable_scope().name.encode())
+    initializer = tf.random_normal_initializer(stddev=np.sqrt(2 / fan_in), seed=seed)
+    return tf.get_variable('weights', shape, initializer=initializer)
 
 
 def _biased(x, channels, linear):
