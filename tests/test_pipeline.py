@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 from src.data import pipeline
+from src.data.mixture import Mixture
 from src.data.pipeline import prefetch, random_crop, training_batches
 from src.data.samples import Sample
 from src.files import InputError
+from src.run import flags, step
+from src.run.settings import Settings
 
 SIZE = (20, 24)
 
@@ -147,3 +150,11 @@ def test_a_crop_of_the_whole_image_is_the_image(pairs):
 def test_a_crop_is_never_padded(size):
     with pytest.raises(InputError, match=r'sample 3 is 20 x 24 .* --image_size %d,%d' % size):
         random_crop(coded(3), size, np.random.RandomState(0))
+
+
+def test_pairs_that_are_augmented_come_whole_with_the_numbers_of_it(pairs, monkeypatch):
+    monkeypatch.setattr(step, 'load', coded)
+    settings = Settings.from_flags(flags.train_flags(['--augment', 'paper', '--image_size', '16,16',
+                                                      '--batch_size', '3']))
+    batch = next(step.batches(settings, Mixture([pairs], [1]), start=0))
+    assert batch['image_a'].shape == (3,) + SIZE + (3,) and batch['draws'].shape == (len(step.DRAWS), 3)
