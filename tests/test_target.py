@@ -114,3 +114,10 @@ def test_initial_weights_hang_on_the_seed_and_their_names_alone():
         np.testing.assert_array_equal(again[0], first)
         np.testing.assert_array_equal(again[1], second)
     assert (drawn(2)[0] != first).all() and (first.ravel() != second.ravel()[:first.size]).all()
+
+
+def test_an_export_leaves_the_target_of_other_graphs(half):
+    before = target.current()
+    with target.every_device():
+        assert target.current() == target.Target()
+    assert target.current() is before

@@ -31,6 +31,17 @@ def current():
     return _in_force[0]
 
 
+@contextlib.contextmanager
+def every_device():
+    """The context in which graphs are made for every device and every export."""
+    before = current()
+    use()
+    try:
+        yield
+    finally:
+        _in_force[0] = before
+
+
 def float32(function):
     """Decorates a function that adds operations to the graph: they keep float32."""
     @functools.wraps(function)

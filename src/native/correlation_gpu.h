@@ -17,6 +17,7 @@ namespace {
 constexpr int kRows = 2, kColumns = 32;  // of a patch
 constexpr int kTile = 4, kShifts = 21;   // columns and displacements of a thread
 constexpr int kTiles = kColumns / kTile;
+constexpr int kLines = 7;  // of displacements that a block of the cost has of its patch
 constexpr int kMet = kTile + kShifts - 1;        // columns that a tile meets
 constexpr int kWindow = kColumns + kShifts - 1;  // columns that a row of a patch meets
 
@@ -27,6 +28,9 @@ __host__ __device__ inline int Down(const Sizes& s) { return Ceil(Ceil(s.height,
 __host__ __device__ inline int Across(const Sizes& s) { return Ceil(Ceil(s.width, s.stride), kColumns); }
 
 inline int64_t Patches(const Sizes& s) { return int64_t(s.batch) * s.stride * Down(s) * s.stride * Across(s); }
+
+// Blocks of the cost.
+inline int64_t CostBlocks(const Sizes& s) { return Patches(s) * Ceil(s.side(), kLines) * Ceil(s.side(), kShifts); }
 
 // Takes the last digit, of base `base`, off a block's index.
 __device__ inline int Digit(int* index, int base) {
@@ -82,4 +86,10 @@ inline const char* LastError() {
 }
 
 }  // namespace
+
+// The correlation by matrix units, where the GPU in use has them.
+bool HasMatrixUnits();
+const char* LaunchMatrixCorrelation(cudaStream_t stream, const Sizes& s, const __half* a, const __half* b,
+                                    __half* cost);
+
 }  // namespace flownet

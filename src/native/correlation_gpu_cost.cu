@@ -5,7 +5,6 @@
 namespace flownet {
 namespace {
 
-constexpr int kLines = 7;
 constexpr int kThreads = kRows * kLines * kTiles;
 constexpr int kChunk = 16;  // channels in shared memory at a time
 constexpr int kPlacesA = kRows * kColumns, kPlaces = kPlacesA + (kRows + kLines - 1) * kWindow;
@@ -86,14 +85,9 @@ __global__ void __launch_bounds__(kThreads) Cost(const Sizes s, const T* a, cons
 
 }  // namespace
 
-// Of correlation_gpu_cost_half.cu.
-bool HasMatrixUnits();
-const char* LaunchMatrixCorrelation(cudaStream_t, const Sizes&, const __half*, const __half*, __half*);
-
 template <typename T>
 const char* LaunchScalarCorrelation(cudaStream_t stream, const Sizes& s, const T* a, const T* b, T* cost) {
-  const int64_t blocks = Patches(s) * Ceil(s.side(), kLines) * Ceil(s.side(), kShifts);
-  Cost<<<blocks, kThreads, 0, stream>>>(s, a, b, cost);
+  Cost<<<CostBlocks(s), kThreads, 0, stream>>>(s, a, b, cost);
   return LastError();
 }
 

@@ -8,7 +8,6 @@
 namespace flownet {
 namespace {
 
-constexpr int kLines = 7;
 constexpr int kWarp = 32, kThreads = kLines * kWarp;
 constexpr int kSide = 16;                   // of the matrices that a warp multiplies
 constexpr int kTilesA = kColumns / kSide;   // of a row
@@ -115,8 +114,7 @@ bool HasMatrixUnits() {
 
 const char* LaunchMatrixCorrelation(cudaStream_t stream, const Sizes& s, const __half* a, const __half* b,
                                     __half* cost) {
-  const int64_t blocks = Patches(s) * Ceil(s.side(), kLines) * Ceil(s.side(), kShifts);
-  Cost<<<blocks, kThreads, 0, stream>>>(s, a, b, cost);
+  Cost<<<CostBlocks(s), kThreads, 0, stream>>>(s, a, b, cost);
   return LastError();
 }
 

@@ -73,14 +73,13 @@ def open_device(chip, gpu_device=0, training=False, npu_options=npu.Options(), s
         target.use(float32_scope=device.float32_scope)
         said = ', %d of %d' % (device.rank, device.ranks) if device.ranks > 1 else ''
     else:
-        half = speed.precision == 'amp'
-        on_gpu = chip == 'gpu'
+        half, on_gpu = speed.precision == 'amp', chip == 'gpu'
         target.use(layer_type=tf.float16 if half else tf.float32, correlation=correlation, stock_only=False,
                    alignment=ALIGNMENT[speed.precision] if on_gpu else 1, prepares=on_gpu and not training,
                    xla=speed.xla)
-        config = _gpu_config(gpus, gpu_device, speed) if chip == 'gpu' else _cpu_config()
+        config = _gpu_config(gpus, gpu_device, speed) if on_gpu else _cpu_config()
         device = Device(chip, config, scales_loss=half)
-        used = _set_precision(speed.precision) if chip == 'gpu' else 'fp32'
+        used = _set_precision(speed.precision) if on_gpu else 'fp32'
         said = ', %s, %s correlation%s' % (used, correlation, ', XLA' if speed.xla else '')
     print('chip: %s (TensorFlow %s)%s' % (chip, tf.VERSION, said), flush=True)
     return device

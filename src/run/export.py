@@ -21,9 +21,9 @@ def build(net, width, size, batch_size=1):
     Returns:
         The output.
     """
-    target.use()  # whatever device this graph is made on, that of the .pb is not known
     frames = tf.placeholder(tf.float32, (batch_size, 2) + tuple(size) + (3,), name=INPUT)
-    flow = estimate(net, frames[:, 0] * 255, frames[:, 1] * 255, width).flow
+    with target.every_device():  # whatever this one is, that of the .pb is not known
+        flow = estimate(net, frames[:, 0] * 255, frames[:, 1] * 255, width).flow
     return tf.identity(flow, name=OUTPUT)
 
 

@@ -24,13 +24,17 @@ Ranks.__doc__ = """Which of how many processes this one is; each has one NPU."""
 class Npu:
     """An NPU, or one of several that train together, as a device.Device.
 
+    Attributes:
+        host_config: the tf.ConfigProto of a session on the CPU beside it.
+        float32_scope: makes the context of operations that keep float32.
+
     Args:
         options: Options.
 
     Raises:
         InputError: npu_bridge is not installed, options that do not go together, an environment that is not whole.
     """
-    chip, as_arrays, ahead_on = 'npu', True, None  # host_config is that of a session on the CPU
+    chip, as_arrays, ahead_on = 'npu', True, None
 
     def __init__(self, training, options):
         self._options, self._bridge, self.scales_loss = options, _npu_bridge(), bool(options.loss_scale)

@@ -34,10 +34,11 @@ def batches(settings, mixture, start, rank=0, ranks=1):
         size = tuple(np.min([load(pair).valid.shape for pair in mixture.firsts], axis=0).tolist())
     stream = training_batches(mixture, settings.batch_size, size, settings.seed, start, settings.num_workers,
                               rank, ranks)
+    rng = np.random.RandomState()  # to make one takes ten times as long as to seed it
     for step, batch in enumerate(stream, start):
         batch = batch._asdict()
         if settings.augment != 'none':
-            rng = np.random.RandomState([settings.seed, step * ranks + rank])
+            rng.seed([settings.seed, step * ranks + rank])
             draws = draw(rng, TABLES[settings.augment], settings.batch_size, size, settings.image_size, step)
             batch['draws'] = np.stack([draws[name] for name in DRAWS])  # [parameters, N]
         yield batch
