@@ -87,35 +87,33 @@ def test_an_environment_that_is_not_whole(eight, name, value, message):
 
 
 def wrapped(npu_bridge, loss_scale):
-    """What the optimizer of a device is made of: the names of the calls, and the device's arguments."""
+    """The optimizer of a device, and the calls that it was made by: their names and arguments."""
     del npu_bridge.calls[:]
     device = open_device('npu', training=True, npu_options=npu.Options(loss_scale=loss_scale))
-    inner = tf.train.AdamOptimizer(.1)
-    outer = device.optimizer(inner)
-    return inner, outer, npu_bridge.calls
+    return device.adam(.1, .9, .999), npu_bridge.calls
 
 
 def test_one_npu_without_a_loss_scale_takes_the_optimizer_as_it_is(npu_bridge):
-    inner, outer, calls = wrapped(npu_bridge, 0)
-    assert outer is inner and calls == []
+    optimizer, calls = wrapped(npu_bridge, 0)
+    assert type(optimizer) is tf.train.AdamOptimizer and calls == []
 
 
 def test_one_npu_with_a_loss_scale(npu_bridge):
-    inner, _, ((name, (wrapped_one, manager, distributed)),) = wrapped(npu_bridge, 2 ** 20)
-    assert name == 'NPULossScaleOptimizer' and wrapped_one is inner and distributed is False
+    _, ((name, (inner, manager, distributed)),) = wrapped(npu_bridge, 2 ** 20)
+    assert name == 'NPULossScaleOptimizer' and type(inner) is tf.train.AdamOptimizer and distributed is False
     assert manager.settings == (2 ** 20, 1000, 2, 2, .5)
 
 
 def test_eight_npus_average_gradients_inside_of_the_loss_scale(npu_bridge, eight):
-    inner, _, (first, second) = wrapped(npu_bridge, 1024)
-    assert first == ('npu_distributed_optimizer_wrapper', inner)
+    _, ((name, inner), second) = wrapped(npu_bridge, 1024)
+    assert name == 'npu_distributed_optimizer_wrapper' and type(inner) is tf.train.AdamOptimizer
     assert second[0] == 'NPULossScaleOptimizer' and second[1][2] is True
 
 
 def test_an_old_adapter_has_another_name_for_the_wrapper(npu_bridge, eight, monkeypatch):
     monkeypatch.delattr(npu_bridge, 'npu_distributed_optimizer_wrapper')
-    inner, _, calls = wrapped(npu_bridge, 0)
-    assert calls == [('NPUDistributedOptimizer', inner)]
+    _, ((name, inner),) = wrapped(npu_bridge, 0)
+    assert name == 'NPUDistributedOptimizer' and type(inner) is tf.train.AdamOptimizer
 
 
 def test_all_float_variables_are_broadcast_and_on_one_npu_none(npu_bridge, eight, monkeypatch):
@@ -151,7 +149,7 @@ def small_graph(device):
             warped = ops.warp(image, flow)
         with tf.name_scope('loss'):
             loss = losses.endpoint_error(warped, image, tf.ones((1, 8, 8), tf.bool))
-        optimizer = device.optimizer(tf.train.GradientDescentOptimizer(.1))
+        optimizer = device.adam(.1, .9, .999)
         gradients = optimizer.compute_gradients(loss)
         device.gradients_made(graph)
         optimizer.apply_gradients(gradients)

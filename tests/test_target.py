@@ -1,7 +1,5 @@
 """What a graph is made for: half precision (--precision amp), where only layers are half and a step that overflows is
 skipped; weights that never change; operations for every device, or for those here."""
-import functools
-
 import numpy as np
 import pytest
 
@@ -10,7 +8,7 @@ from running import WIDTH
 from src.model import target
 from src.model.estimator import estimate
 from src.model.layers import PREPARED, conv
-from src.run import flags
+from src.run import flags, loss_scale
 from src.run.device import Device
 from src.run.settings import Settings
 from src.run.step import build_step
@@ -54,8 +52,7 @@ def test_flow_is_nearly_that_of_float32(session):
 
 @pytest.mark.parametrize('scale, overflows', [(2. ** 10, False), (2. ** 100, True)])
 def test_a_step_that_overflows_changes_nothing_but_the_scale(session, half, monkeypatch, scale, overflows):
-    monkeypatch.setattr(tf.train.experimental, 'DynamicLossScale',
-                        functools.partial(tf.train.experimental.DynamicLossScale, initial_loss_scale=scale))
+    monkeypatch.setattr(loss_scale, 'FIRST', scale)
     image_a, image_b = images()
     batch = dict(image_a=image_a, image_b=image_b, flow=tf.ones(SHAPE + (2,)), valid=tf.fill(SHAPE, True))
     settings = Settings.from_flags(flags.train_flags(['--net', 'C', '--width', str(WIDTH), '--augment', 'none']))
@@ -66,9 +63,35 @@ def test_a_step_that_overflows_changes_nothing_but_the_scale(session, half, monk
     changed = [(old != new).any() for old, new in zip(before, session.run(step.trained))]
     assert not any(changed) if overflows else all(changed)
     assert (figures['gradient_norm'] == 0) == overflows and np.isfinite(figures['loss'])
-    found, = [session.run(variable) for variable in tf.global_variables() if 'loss_scale' in variable.op.name]
-    assert found == (scale / 2 if overflows else scale)
-    assert session.run(step.global_step) == 1
+    found = session.run({variable.op.name: variable for variable in tf.global_variables()})
+    assert found['loss_scale/scale'] == (scale / 2 if overflows else scale)
+    assert found['loss_scale/steps'] == (0 if overflows else 1) and found['global_step'] == 1
+    np.testing.assert_allclose(found['beta1_power'], .9 if overflows else .81, rtol=1e-6)
+
+
+def test_the_scale_is_doubled_after_so_many_steps_without_an_overflow(session, monkeypatch):
+    monkeypatch.setattr(loss_scale, 'STEPS', 2)
+    weight, factor = tf.Variable(1.), tf.placeholder(tf.float32, [])
+    optimizer = loss_scale.LossScaledAdam(.1, .9, .999)
+    train_op = optimizer.apply_gradients(optimizer.compute_gradients(weight * factor, [weight]))
+    session.run(tf.global_variables_initializer())
+    scales = []
+    for value in (1, 1, 1, np.inf, 1, 1):
+        session.run(train_op, {factor: value})
+        scales += [session.run(variable) for variable in tf.global_variables() if variable.op.name == 'loss_scale/scale']
+    assert scales == [2 ** 15, 2 ** 16, 2 ** 16, 2 ** 15, 2 ** 15, 2 ** 16]
+
+
+def test_the_steps_under_a_loss_scale_are_those_of_adam(session):
+    weights = [tf.Variable([3., -2.]) for _ in range(2)]
+    for weight, kind in zip(weights, (loss_scale.LossScaledAdam, tf.train.AdamOptimizer)):
+        optimizer = kind(.1, .9, .999)
+        tf.add_to_collection('steps', optimizer.apply_gradients(
+            optimizer.compute_gradients(tf.reduce_sum(weight ** 2), [weight])))
+    session.run(tf.global_variables_initializer())
+    for _ in range(5):
+        session.run(tf.get_collection('steps'))
+    np.testing.assert_array_equal(*session.run(weights))
 
 
 @pytest.mark.parametrize('xla', [False, True])

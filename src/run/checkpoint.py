@@ -15,7 +15,8 @@ Report = collections.namedtuple('Report', 'loaded missing unused')
 Report.__doc__ = """Names of variables: filled from the checkpoint; left as they were; not in the net."""
 
 FILE_ENDING = re.compile(r'\.(index|meta|data-\d+-of-\d+)$')
-TRAINING_STATE = re.compile(r'(/Adam(_1)?|^global_step|^beta[12]_power)$')  # no part of a net
+TRAINING_STATE = re.compile(r'(/Adam(_1)?|^global_step|^beta[12]_power|^loss_scale/.*)$')  # no part of a net
+MAY_BE_MISSING = re.compile(r'^loss_scale/')  # where a run goes on in another precision
 
 
 class Checkpoint:
@@ -103,9 +104,10 @@ def restore(session, checkpoint, variables, complete):
                          % (checkpoint.path, _few(checkpoint.shapes), _few(by_name)))
     zero = [name for name in by_name if not found[name] and _is_deconv_bias(name)]
     missing = sorted(set(by_name) - set(loaded) - set(zero))
-    if missing and complete:
+    lacking = [name for name in missing if not MAY_BE_MISSING.match(name)]
+    if lacking and complete:
         raise InputError('%s: lacks %d of the %d variables of this net: %s'
-                         % (checkpoint.path, len(missing), len(by_name), _few(missing)))
+                         % (checkpoint.path, len(lacking), len(by_name), _few(lacking)))
     fill(session, checkpoint, {by_name[name]: found[name] for name in loaded}, [by_name[name] for name in zero])
     unused = sorted(name for name in set(checkpoint.shapes) - set(found.values()) if not TRAINING_STATE.search(name))
     return Report(loaded, missing, unused)

@@ -8,6 +8,7 @@ from src.files import InputError
 from src.model import target
 from src.model.native_correlation import missing
 from src.run import npu
+from src.run.loss_scale import LossScaledAdam
 from src.tf import tf
 
 Speed = collections.namedtuple('Speed', 'correlation precision xla', defaults=('graph', 'fp32', False))
@@ -26,7 +27,7 @@ class Device:
         as_arrays: whether batches are fed as numpy arrays, not by tf.data.
         rank, ranks: which of how many processes that train together; rank 0 alone validates and writes.
         ahead_on: the device that batches are copied to ahead of time, or None.
-        scales_loss: whether `optimizer` scales the loss, and skips steps whose gradients overflow.
+        scales_loss: whether `adam` scales the loss, and skips steps whose gradients overflow.
     """
     as_arrays, rank, ranks = False, 0, 1
 
@@ -34,12 +35,10 @@ class Device:
         self.chip, self.config, self.scales_loss = chip, config, scales_loss
         self.ahead_on = '/gpu:0' if chip == 'gpu' else None
 
-    def optimizer(self, optimizer):
+    def adam(self, learning_rate, beta1, beta2):
         """The optimizer as this device needs it."""
-        if not self.scales_loss:
-            return optimizer
-        mixed = tf.train.experimental
-        return mixed.MixedPrecisionLossScaleOptimizer(optimizer, mixed.DynamicLossScale())
+        kind = LossScaledAdam if self.scales_loss else tf.train.AdamOptimizer
+        return kind(learning_rate, beta1, beta2)
 
     def gradients_made(self, graph):
         """Is called once the gradients are in the graph."""

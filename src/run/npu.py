@@ -46,8 +46,9 @@ class Npu:
         self.host_config = _host_config()
         self.float32_scope = self._bridge.npu_scope.keep_dtype_scope
 
-    def optimizer(self, optimizer):
+    def adam(self, learning_rate, beta1, beta2):
         """The optimizer with gradients that are the means over all NPUs, and with a loss scale."""
+        optimizer = tf.train.AdamOptimizer(learning_rate, beta1, beta2)
         if self.ranks > 1:
             wrap = getattr(self._bridge, 'npu_distributed_optimizer_wrapper', self._bridge.NPUDistributedOptimizer)
             optimizer = wrap(optimizer)

@@ -75,7 +75,7 @@ def build_step(settings, batch, device):
 
     learning_rate = tf.placeholder(tf.float32, [])
     global_step = tf.train.get_or_create_global_step()
-    optimizer = device.optimizer(tf.train.AdamOptimizer(learning_rate, settings.momentum, settings.momentum2))
+    optimizer = device.adam(learning_rate, settings.momentum, settings.momentum2)
     gradients = optimizer.compute_gradients(loss + settings.weight_decay * weight_decay(trained), trained)
     device.gradients_made(tf.get_default_graph())
     with tf.control_dependencies([optimizer.apply_gradients(gradients)]):
