@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Trains or fine-tunes a net: flags → session → one call."""
 from src.data.mixture import find_mixture
+from src.model.networks import trained_names
 from src.run import flags
 from src.run.device import open_device, speed_from
 from src.run.modelarts import Platform
@@ -11,8 +12,8 @@ from src.run.train import train
 
 def main():
     args = flags.train_flags()
-    device = open_device(args.chip, args.gpu_device, training=True, npu_options=options_from(args),
-                         speed=speed_from(args))
+    device = open_device(args.chip, args.gpu_device, trained_names(args.net, args.trainable), options_from(args),
+                         speed_from(args))
     with Platform(args, device.rank) as platform:
         run(args, device, platform.copy_results)
 

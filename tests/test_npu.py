@@ -42,7 +42,7 @@ def keys(device):
 
 @pytest.mark.parametrize('training', [True, False])
 def test_the_session(npu_bridge, training):
-    device = open_device('npu', training=training)
+    device = open_device('npu', trained=('',) if training else ())
     assert keys(device) == {'use_off_line': True, 'graph_run_mode': int(training),
                             'precision_mode': b'allow_fp32_to_fp16'}
     rewriting = device.config.graph_options.rewrite_options
@@ -62,15 +62,15 @@ def test_profiling_and_dump(npu_bridge, tmp_path):
 
 def test_mixed_precision_trains_with_a_loss_scale_only(npu_bridge):
     with pytest.raises(InputError, match='--loss_scale'):
-        open_device('npu', training=True, npu_options=npu.Options('allow_mix_precision'))
+        open_device('npu', trained=('',), npu_options=npu.Options('allow_mix_precision'))
     open_device('npu', npu_options=npu.Options('allow_mix_precision'))
-    open_device('npu', training=True, npu_options=npu.Options('allow_mix_precision', 1024))
+    open_device('npu', trained=('',), npu_options=npu.Options('allow_mix_precision', 1024))
 
 
 # Several NPUs
 
 def test_eight_processes(npu_bridge, eight, capsys):
-    device = open_device('npu', training=True)
+    device = open_device('npu', trained=('',))
     assert (device.rank, device.ranks) == (3, 8) and keys(device)['hcom_parallel']
     assert capsys.readouterr().out.endswith(', 3 of 8\n')
 
@@ -89,7 +89,7 @@ def test_an_environment_that_is_not_whole(eight, name, value, message):
 def wrapped(npu_bridge, loss_scale):
     """The optimizer of a device, and the calls that it was made by: their names and arguments."""
     del npu_bridge.calls[:]
-    device = open_device('npu', training=True, npu_options=npu.Options(loss_scale=loss_scale))
+    device = open_device('npu', trained=('',), npu_options=npu.Options(loss_scale=loss_scale))
     return device.adam(.1, .9, .999), npu_bridge.calls
 
 
@@ -122,7 +122,7 @@ def test_all_float_variables_are_broadcast_and_on_one_npu_none(npu_bridge, eight
         tf.Variable(3, trainable=False, name='step')
         session.run(tf.global_variables_initializer())
         del npu_bridge.calls[:]
-        synchronize = open_device('npu', training=True).synchronizer(tf.global_variables())
+        synchronize = open_device('npu', trained=('',)).synchronizer(tf.global_variables())
         operations = len(tf.get_default_graph().get_operations())
         synchronize(session)
         assert npu_bridge.calls[:2] == [('broadcast', ('trained', 0)), ('broadcast', ('frozen', 0))]
@@ -132,7 +132,7 @@ def test_all_float_variables_are_broadcast_and_on_one_npu_none(npu_bridge, eight
         del npu_bridge.calls[:]
         monkeypatch.setenv('RANK_SIZE', '1')
         monkeypatch.setenv('RANK_ID', '0')
-        open_device('npu', training=True).synchronizer(tf.global_variables())(session)
+        open_device('npu', trained=('',)).synchronizer(tf.global_variables())(session)
         assert npu_bridge.calls == []
 
 
@@ -158,7 +158,7 @@ def small_graph(device):
 
 
 def test_warp_loss_and_their_gradients_keep_float32(npu_bridge):
-    kept, names = small_graph(open_device('npu', training=True))
+    kept, names = small_graph(open_device('npu', trained=('',)))
     for scope in ('warped', 'loss', 'gradients/warped', 'gradients/loss'):
         inside = {name for name in names if name.startswith(scope + '/')}
         assert len(inside & kept) > .8 * len(inside) > 0, inside - kept

@@ -8,6 +8,7 @@ from running import WIDTH
 from src.model import target
 from src.model.estimator import estimate
 from src.model.layers import PREPARED, conv
+from src.model.networks import trained_names
 from src.run import flags, loss_scale
 from src.run.device import Device
 from src.run.settings import Settings
@@ -98,7 +99,7 @@ def test_the_steps_under_a_loss_scale_are_those_of_adam(session):
 def test_weights_that_never_change_are_prepared_once(session, half, xla):
     pair = [tf.cast(image, tf.float32) for image in images()]
     expected = estimate('CS', *pair, WIDTH).flow
-    target.use(layer_type=tf.float16, stock_only=False, alignment=8, prepares=True, xla=xla)
+    target.use(layer_type=tf.float16, stock_only=False, alignment=8, prepares=lambda name: True, xla=xla)
     flow = estimate('CS', *pair, WIDTH).flow
     assert any(op.type == 'DepthToSpace' for op in session.graph.get_operations())  # deconvolutions are convolutions
     fill(session, 3)
@@ -109,13 +110,31 @@ def test_weights_that_never_change_are_prepared_once(session, half, xla):
     np.testing.assert_allclose(flow, expected, atol=5e-3 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize('net', ['C', '2'])
-def test_operations_for_every_device_give_what_those_for_this_one_do(session, net):
+def test_in_training_the_frozen_nets_alone_are_prepared(session, half):
+    trained = trained_names('CS', 'last')
+    target.use(layer_type=tf.float16, stock_only=False, alignment=8, prepares=lambda name: not name.startswith(trained))
+    image_a, image_b = [tf.cast(image, tf.float32) for image in images()]
+    batch = dict(image_a=image_a, image_b=image_b, flow=tf.ones(SHAPE + (2,)), valid=tf.fill(SHAPE, True))
+    settings = Settings.from_flags(flags.train_flags(['--net', 'CS', '--trainable', 'last', '--width', str(WIDTH),
+                                                      '--augment', 'none']))
+    step = build_step(settings, batch, Device('gpu', None, scales_loss=True))
+    prepared = {variable.op.name for variable in tf.local_variables()}
+    assert {name.split('/')[1] for name in prepared} == {'FlowNetC'}
+    assert {variable.op.name.split('/')[1] for variable in step.trained} == {'FlowNetS'}
+    session.run(tf.global_variables_initializer())
+    session.run(tf.get_collection(PREPARED))
+    before = session.run(step.trained)
+    session.run(step.train_op, {step.learning_rate: 1e-4})
+    assert all((old != new).any() for old, new in zip(before, session.run(step.trained)))
+
+
+@pytest.mark.parametrize('net, adds_taps', [('C', False), ('2', False), ('C', True), ('SD', True)])
+def test_operations_for_every_device_give_what_those_for_this_one_do(session, net, adds_taps):
     pair = [tf.cast(image, tf.float32) for image in images()]
     expected = estimate(net, *pair, WIDTH).flow
     assert not any(op.type == 'Conv2D' and op.get_attr('padding') == b'EXPLICIT'
                    for op in session.graph.get_operations())
-    target.use(stock_only=False)
+    target.use(stock_only=False, adds_taps=adds_taps)
     flow = estimate(net, *pair, WIDTH).flow
     fill(session, 3)
     expected, flow = session.run([expected, flow])

@@ -12,6 +12,7 @@ from src.model.correlation import SIDE, STRIDE, stock_correlation
 from src.model.estimator import estimate
 from src.model.layers import PREPARED
 from src.model.native_correlation import native_correlation
+from src.model.networks import trained_names
 from src.run import flags
 from src.run.device import Speed, open_device
 from src.run.settings import Settings
@@ -65,7 +66,9 @@ def _build(row):
     else:
         speed = Speed(row['correlation'], row['precision'], row['xla'])
     sys.stdout = sys.stderr  # the table has the standard output to itself
-    device = open_device(row['chip'], training=row.get('mode', 'inference') != 'inference', speed=speed)
+    mode = row.get('mode', 'inference')
+    trained = () if mode == 'inference' else trained_names(row['net'], mode)
+    device = open_device(row['chip'], trained=trained, speed=speed)
     before = _memory(device.chip) if device.chip == 'gpu' else 0
     if 'form' in row:
         runs = CHAIN if device.chip == 'gpu' and row['form'] != 'slices' else 1

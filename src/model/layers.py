@@ -1,4 +1,5 @@
 """The two layers that FlowNet2 is made of, with the published variables: <name>/weights and <name>/biases."""
+import itertools
 import zlib
 
 import numpy as np
@@ -9,8 +10,8 @@ from src.tf import tf
 SLOPE = 0.1  # of the leaky ReLU below zero
 IMAGE_CHANNELS = 4  # for up to so many, cuDNN has kernels of their own
 
-PREPARED = 'prepared_weights'  # the collection of operations that must run once before inference, after the weights
-                               # have their values; empty where nothing is to be prepared
+PREPARED = 'prepared_weights'  # the collection of operations that must run once after the weights have their values;
+                               # empty where nothing is to be prepared
 
 
 def activate(x):
@@ -25,12 +26,17 @@ def conv(x, name, channels, kernel=3, stride=1, linear=False):
         x: float [N, H, W, C], H and W multiples of `stride`.
 
     Returns:
-        [N, H / stride, W / stride, channels] of target.current().layer_type; without the leaky ReLU if `linear`.
+        [N, H / stride, W / stride, channels] of target.current().layer_type, or float32 where it comes so; without the
+        leaky ReLU if `linear`.
     """
     depth = x.shape.as_list()[3]
     with tf.variable_scope(name):
         weights = _weights([kernel, kernel, depth, channels], fan_in=kernel * kernel * depth)
-        return _biased(_convolve(x, weights, stride, (kernel - 1) // 2), channels, linear)
+        if current().adds_taps and stride == 1 < kernel and kernel * kernel * channels < depth:
+            x = _add_taps(x, weights)
+        else:
+            x = _convolve(x, weights, stride, (kernel - 1) // 2)
+        return _biased(x, channels, linear)
 
 
 def deconv(x, name, channels, linear=False):
@@ -51,7 +57,7 @@ def deconv(x, name, channels, linear=False):
 def _in_blocks(depth):
     """Whether deconvolutions of `depth` channels are computed as convolutions: in half precision a GPU is faster so, if
     their weights are rearranged once and not in each step."""
-    return current().layer_type == tf.float16 and current().prepares and depth > IMAGE_CHANNELS
+    return current().layer_type == tf.float16 and _never_changes() and depth > IMAGE_CHANNELS
 
 
 def _of_blocks(weights):
@@ -75,6 +81,19 @@ def _convolve(x, weights, stride, pad):
     return tf.nn.conv2d(x, weights, strides=[1, stride, stride, 1], padding=padding)
 
 
+def _add_taps(x, weights):
+    """The convolution at stride 1 to few channels C', float32: what each tap makes of each pixel, all by one 1 × 1
+    convolution, which reads x once and not for each tap, and the sum of what the pixels around have made."""
+    height, width = x.shape.as_list()[1:3]
+    kernel, _, depth, channels = weights.shape.as_list()
+    weights = tf.reshape(tf.transpose(weights, [2, 0, 1, 3]), [1, 1, depth, kernel * kernel * channels])
+    taps = tf.cast(_convolve(x, _aligned(weights, 3), stride=1, pad=0), tf.float32)  # [N, H, W, kernel² · C']
+    pad = (kernel - 1) // 2
+    taps = tf.pad(taps, [[0, 0], [pad, pad], [pad, pad], [0, 0]])
+    return tf.add_n([taps[:, row:row + height, column:column + width, first:first + channels]
+                     for first, (row, column) in zip(itertools.count(0, channels), np.ndindex(kernel, kernel))])
+
+
 def _cast(x, weights, axis):
     """x and the weights in the layers' type; the weights' `axis` is that of x's channels."""
     x, weights = [tf.cast(tensor, current().layer_type) for tensor in (x, weights)]
@@ -93,7 +112,7 @@ def _weights(shape, fan_in):
 
 def _biased(x, channels, linear):
     biases = tf.get_variable('biases', [channels], initializer=tf.zeros_initializer())
-    x = tf.nn.bias_add(x, _prepared(tf.cast(biases, current().layer_type)))
+    x = tf.nn.bias_add(x, _prepared(tf.cast(biases, x.dtype)))
     return x if linear else activate(x)
 
 
@@ -106,12 +125,17 @@ def _aligned(x, axis):
     return tf.pad(x, [[0, missing if i == axis else 0] for i in range(4)])
 
 
+def _never_changes():
+    """Whether the target prepares the layer whose variable scope this is."""
+    return current().prepares(tf.get_variable_scope().name)
+
+
 def _prepared(x):
     """What is computed of a layer's variables alone: if the target prepares it, a variable that PREPARED sets to it.
 
     XLA's convolutions read weights [C', kh, kw, C]: so ordered, none are copied.
     """
-    if not current().prepares:
+    if not _never_changes():
         return x
     order = [3, 0, 1, 2] if current().xla and len(x.shape) == 4 else list(range(len(x.shape)))
     ordered = tf.transpose(x, order)

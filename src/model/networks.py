@@ -95,7 +95,7 @@ NETS = {
     '2': flownet2,
 }
 
-LAST_NET = {  # what the names of the variables of the last net of each stack begin with; the others may be frozen
+LAST_NET = {  # what the names of the variables of the last net of each stack begin with
     'C': ('FlowNetC/',),
     'S': ('FlowNetS/',),
     'SD': ('FlowNetSD/',),
@@ -103,6 +103,11 @@ LAST_NET = {  # what the names of the variables of the last net of each stack be
     'CSS': ('FlowNetCSS/FlowNetS/',),
     '2': ('FlowNet2/fuse_', 'FlowNet2/predict_flow'),
 }
+
+
+def trained_names(net, trainable):
+    """What the names of the variables begin with that training changes: 'all', or those of the 'last' net alone."""
+    return LAST_NET[net] if trainable == 'last' else ('',)
 
 
 def link(image_a, image_b, flow):

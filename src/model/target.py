@@ -6,16 +6,20 @@ import functools
 
 from src.tf import tf
 
-Target = collections.namedtuple('Target', 'layer_type float32_scope correlation stock_only alignment prepares xla',
-                                defaults=(tf.float32, contextlib.ExitStack, 'graph', True, 1, False, False))
+Target = collections.namedtuple('Target', 'layer_type float32_scope correlation stock_only alignment prepares xla '
+                                          'adds_taps',
+                                defaults=(tf.float32, contextlib.ExitStack, 'graph', True, 1, lambda name: False, False,
+                                          False))
 Target.__doc__ = """
 layer_type: tf.float32 or tf.float16, of convolutions, correlation and all features between them.
 float32_scope: makes the context of operations that keep float32 though the device computes the rest in less.
 correlation: 'graph', of stock operations, or 'native'.
 stock_only: whether an NPU, or who reads an export, must know all operations and their attributes.
 alignment: how many channels a GPU's matrix units read at a time; cuDNN copies what has other numbers of them.
-prepares: whether what depends on the weights alone is computed once (layers.PREPARED), since they never change.
+prepares: a function of a layer's name: whether what depends on its weights alone is computed once (layers.PREPARED),
+    since they never change.
 xla: whether XLA compiles the graph.
+adds_taps: whether slices and sums of tensors cost little: a GPU without XLA starts a kernel for each.
 """
 
 _in_force = [Target()]

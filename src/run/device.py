@@ -48,12 +48,13 @@ class Device:
         return lambda session: None
 
 
-def open_device(chip, gpu_device=0, training=False, npu_options=npu.Options(), speed=Speed()):
+def open_device(chip, gpu_device=0, trained=(), npu_options=npu.Options(), speed=Speed()):
     """Chooses the device and prints the choice. What is then added to a graph is made for it.
 
     Args:
         chip: 'gpu', 'npu', 'cpu', or 'auto' for the first of npu, gpu, cpu that is there.
         gpu_device: which of several GPUs.
+        trained: what the names of the variables begin with that training changes; for inference, none.
         speed: Speed; an NPU takes its defaults alone, a CPU computes in fp32 for 'tf32' too.
 
     Returns:
@@ -68,14 +69,15 @@ def open_device(chip, gpu_device=0, training=False, npu_options=npu.Options(), s
     _check(chip, speed)
     correlation = _choose_correlation(chip, speed.correlation)
     if chip == 'npu':
-        device = npu.Npu(training, npu_options)
+        device = npu.Npu(bool(trained), npu_options)
         target.use(float32_scope=device.float32_scope)
         said = ', %d of %d' % (device.rank, device.ranks) if device.ranks > 1 else ''
     else:
         half, on_gpu = speed.precision == 'amp', chip == 'gpu'
         target.use(layer_type=tf.float16 if half else tf.float32, correlation=correlation, stock_only=False,
-                   alignment=ALIGNMENT[speed.precision] if on_gpu else 1, prepares=on_gpu and not training,
-                   xla=speed.xla)
+                   alignment=ALIGNMENT[speed.precision] if on_gpu else 1,
+                   prepares=lambda name: on_gpu and not name.startswith(tuple(trained)), xla=speed.xla,
+                   adds_taps=speed.xla or not on_gpu)
         config = _gpu_config(gpus, gpu_device, speed) if on_gpu else _cpu_config()
         device = Device(chip, config, scales_loss=half)
         used = _set_precision(speed.precision) if on_gpu else 'fp32'

@@ -10,7 +10,7 @@ from src.model.augment import augment
 from src.model.augment_draws import TABLES, draw, identity
 from src.model.estimator import estimate
 from src.model.losses import endpoint_error, multiscale_loss, weight_decay
-from src.model.networks import LAST_NET
+from src.model.networks import trained_names
 from src.tf import tf
 
 Step = collections.namedtuple('Step', 'learning_rate train_op figures global_step trained')
@@ -69,9 +69,8 @@ def build_step(settings, batch, device):
     image_a, image_b, flow, valid = augmented(batch, settings.image_size)
     estimated, prediction = estimate(settings.net, image_a, image_b, settings.width)
     loss, levels = multiscale_loss(prediction, flow, valid)
-    trained = tf.trainable_variables()
-    if settings.trainable == 'last':
-        trained = [variable for variable in trained if variable.op.name.startswith(LAST_NET[settings.net])]
+    names = trained_names(settings.net, settings.trainable)
+    trained = [variable for variable in tf.trainable_variables() if variable.op.name.startswith(names)]
 
     learning_rate = tf.placeholder(tf.float32, [])
     global_step = tf.train.get_or_create_global_step()

@@ -8,6 +8,7 @@ from tqdm import tqdm
 
 from src.data.datasets import load
 from src.files import InputError, check_folder, make_folder, write_json
+from src.model.layers import PREPARED
 from src.run.checkpoint import Checkpoint, Keeper, describe, latest, restore, restore_parts
 from src.run.evaluate import evaluate
 from src.run.feeding import Feed
@@ -56,6 +57,7 @@ def train(settings, mixture, val_pairs, device, saved=lambda: None):
         session.run(initialize)
         _fill(session, sources, resumed, step.trained)
         synchronize(session)
+        session.run(tf.get_collection(PREPARED))
         feed.start(session)
         if device.rank:
             _follow(settings, session, step, feed)
