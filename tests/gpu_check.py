@@ -77,6 +77,7 @@ def check_nets(precision):
 def main():
     print('TensorFlow %s, %s' % (tf.VERSION, build.build(cuda='on')), flush=True)
     passed = [check(shape, dtype) for shape in SHAPES for dtype in TOLERANCES]
+    os.environ['TF_CUDNN_USE_AUTOTUNE'] = '0'  # to try all kernels for the fastest takes minutes
     processes = multiprocessing.get_context('spawn')  # cuDNN's choices, once made, outlast the switch of TF32
     for precision in BOUNDS:
         with processes.Pool(1) as pool:

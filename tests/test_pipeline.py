@@ -1,6 +1,12 @@
-"""From pairs to batches: order, epochs, crops, and the threads that read ahead."""
+"""From pairs to batches: order, epochs, crops, and the threads and processes that read ahead."""
 import itertools
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -87,18 +93,81 @@ def test_prefetch_passes_an_error_on_in_its_place_and_ends_its_threads():
 
 
 @pytest.mark.parametrize('end', ['exhausted', 'closed', 'forgotten'])
-def test_threads_end(pairs, end):
+def test_threads_and_processes_end(pairs, end):
     before = threading.active_count()
     if end == 'exhausted':
         list(prefetch(coded, pairs, 3, 4))
     else:
         batches = training_batches(pairs, 2, SIZE, seed=0)
         next(batches)
-        assert threading.active_count() > before
+        assert len(multiprocessing.active_children()) > 0
         if end == 'closed':
             batches.close()
         del batches
-    assert threading.active_count() == before
+    assert threading.active_count() == before and multiprocessing.active_children() == []
+
+
+def test_batches_keep_what_they_hold_however_many_are_kept(pairs):
+    count = 2 * pipeline.PLACES + 5
+    kept = take(count, pairs, 3, (8, 8), seed=4)
+    stream = training_batches(pairs, 3, (8, 8), seed=4)
+    for batch in kept:
+        assert_same([batch], [next(stream)])  # which is looked at before the next one comes, and forgotten
+
+
+def test_an_error_of_a_reading_process_is_the_users(pairs, monkeypatch):
+    def damaged(number):
+        if number == 5:
+            raise InputError('five is damaged')
+        return coded(number)
+
+    monkeypatch.setattr(pipeline, 'load', damaged)
+    with pytest.raises(InputError, match='^five is damaged$'):
+        take(7, pairs, 1, SIZE, seed=0)
+
+
+def test_a_reading_process_that_is_killed_ends_the_reading_by_one_line(pairs):
+    batches = training_batches(pairs, 2, SIZE, seed=0)
+    next(batches)
+    for process in multiprocessing.active_children():
+        os.kill(process.pid, signal.SIGKILL)
+    with pytest.raises(InputError, match='--num_workers: a process that reads pairs was killed'):
+        list(batches)
+
+
+def test_reading_processes_heed_no_signal_but_end_with_the_one_that_they_read_for():
+    code = '''if True:
+        import multiprocessing, sys, time
+        sys.path.insert(0, %r)
+        from src.data import pipeline
+        from src.data.datasets import GeneratedPair
+        batches = pipeline.training_batches([GeneratedPair(0, (64, 64), None)], 2, (32, 32), seed=0, workers=2)
+        for _ in range(9):  # so that both have begun
+            next(batches)
+        print(*[process.pid for process in multiprocessing.active_children()], flush=True)
+        time.sleep(60)''' % os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    parent = subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE)
+    children = [int(word) for word in parent.stdout.readline().split()]
+    for child in children:
+        os.kill(child, signal.SIGINT)
+        os.kill(child, signal.SIGTERM)
+    time.sleep(.2)
+    assert len(children) == 2 and all(map(lives, children))
+    parent.kill()
+    parent.communicate()
+    limit = time.time() + 20
+    while any(map(lives, children)) and time.time() < limit:
+        time.sleep(.1)
+    assert not any(map(lives, children))
+
+
+def lives(process):
+    """Whether a process is there, and no zombie."""
+    try:
+        with open('/proc/%d/stat' % process) as file:
+            return file.read().rpartition(')')[2].split()[0] != 'Z'
+    except OSError:
+        return False
 
 
 def test_batches_depend_on_the_seed_alone(pairs):

@@ -1,47 +1,38 @@
-"""From pairs to batches of numpy arrays, read ahead by threads, in an order that the seed alone decides."""
+"""From pairs to batches of numpy arrays, read ahead by other processes, in an order that the seed alone decides."""
 import collections
 import concurrent.futures
+import concurrent.futures.process
 import itertools
+import multiprocessing
+import os
+import signal
 import threading
+import time
 
+import cv2
 import numpy as np
 
 from src.data.datasets import load
 from src.data.mixture import Mixture
 from src.data.samples import Sample
+from src.data.shared import SharedBatches
 from src.files import InputError
-from src.flow.memory import empty
 
-Batch = collections.namedtuple('Batch', 'image_a image_b flow valid')
-Batch.__doc__ = """Samples on top of each other: uint8 [N, H, W, 3] twice, float32 [N, H, W, 2], bool [N, H, W]."""
-
-
-class _OfThread(threading.local):
-    """What each thread has of its own: random numbers, as to make a generator takes ten times as long as to seed it."""
-
-    def __init__(self):
-        self.rng = np.random.RandomState()
+AHEAD = 4  # batches that are being read
+PLACES = 16  # for batches: the others are on their way through TensorFlow
 
 
 def prefetch(function, items, workers, ahead):
     """Yields function(item) for each item, in order; `workers` threads work up to `ahead` items in advance."""
-    items = iter(items)
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        waiting = collections.deque(pool.submit(function, item) for item in itertools.islice(items, ahead))
-        try:
-            while waiting:
-                result = waiting.popleft().result()
-                waiting.extend(pool.submit(function, item) for item in itertools.islice(items, 1))
-                yield result
-        finally:
-            for future in waiting:
-                future.cancel()
+        yield from _in_order(pool, function, items, ahead, end=lambda waiting: [future.cancel() for future in waiting])
 
 
 def training_batches(pairs, batch_size, size, seed, start=0, workers=4, rank=0, ranks=1):
     """Yields batches without end: every pair once an epoch, in a new order each, at a random crop.
 
     The batch of a step depends on the seed and the step alone, so that a resumed run sees what an unbroken one does.
+    `workers` processes read them: threads hinder each other, since Python runs one at a time.
 
     Args:
         pairs: list of datasets.Pair, or a mixture.Mixture of several.
@@ -53,27 +44,83 @@ def training_batches(pairs, batch_size, size, seed, start=0, workers=4, rank=0, 
         InputError: an unreadable file, or an image smaller than `size`.
     """
     mixture = pairs if isinstance(pairs, Mixture) else Mixture([pairs], [1])
-    local = _OfThread()
-
-    def fill(slot):
-        """Reads a pair into its place in a batch: so the threads share the copying too."""
-        batch, index, position = slot
-        pair, epoch, place = mixture.draw(seed, position)
-        local.rng.seed([seed, epoch, place])
-        sample = random_crop(load(pair), size, local.rng)
-        for whole, part in zip(batch, sample):
-            whole[index] = part
-        return batch
-
     for pair in mixture.firsts:  # before memory is taken for crops that no image holds
         random_crop(load(pair), size, np.random.RandomState(seed))
 
+    batches = SharedBatches(PLACES, batch_size, size)
+    share = -(-batch_size // workers)  # of a batch that a process reads at a time
+    parts = [range(first, min(first + share, batch_size)) for first in range(0, batch_size, share)]
     firsts = itertools.count((start * ranks + rank) * batch_size, ranks * batch_size)  # of each batch
-    batches = ((empty_batch(batch_size, size), first) for first in firsts)
-    slots = ((batch, index, first + index) for batch, first in batches for index in range(batch_size))
-    filled = prefetch(fill, slots, workers, ahead=4 * batch_size)
-    while True:
-        yield list(itertools.islice(filled, batch_size))[-1]
+    tasks = ((place, part, first) for place, first in ((batches.take(), first) for first in firsts) for part in parts)
+    cv2.setNumThreads(1)  # OpenCV's own threads do not survive a fork
+    with concurrent.futures.ProcessPoolExecutor(workers, multiprocessing.get_context('fork'), _begin,
+                                                (_Reader(mixture, size, seed, batches), os.getpid())) as pool:
+        # Python 3.7 waits for ever for processes all of whose work has been cancelled
+        read = _in_order(pool, _read, tasks, AHEAD * len(parts), end=lambda waiting: batches.end())
+        while True:
+            yield batches.lend(_last_of(read, len(parts)))
+
+
+def _in_order(pool, function, items, ahead, end):
+    """Yields function(item) for each item, in order, computed by a pool up to `ahead` items in advance; ends by `end`
+    of the futures that nobody wants any more."""
+    items = iter(items)
+    waiting = collections.deque(pool.submit(function, item) for item in itertools.islice(items, ahead))
+    try:
+        while waiting:
+            result = waiting.popleft().result()
+            waiting.extend(pool.submit(function, item) for item in itertools.islice(items, 1))
+            yield result
+    finally:
+        end(waiting)
+
+
+def _last_of(read, count):
+    """The last of the next `count` results; InputError if a process has ended."""
+    try:
+        return list(itertools.islice(read, count))[-1]
+    except concurrent.futures.process.BrokenProcessPool:
+        raise InputError('--num_workers: a process that reads pairs was killed; perhaps memory was short')
+
+
+class _Reader:
+    """What a reading process does: fills in parts of batches."""
+
+    def __init__(self, mixture, size, seed, batches):
+        self._mixture, self._size, self._seed, self._batches = mixture, size, seed, batches
+        self._rng = np.random.RandomState()  # to make one takes ten times as long as to seed it
+
+    def read(self, place, part, first):
+        """Reads the pairs at `part` of the batch that begins with pair number `first` of all."""
+        batch = self._batches.batch(place)
+        for index in () if self._batches.ended() else part:
+            pair, epoch, number = self._mixture.draw(self._seed, first + index)
+            self._rng.seed([self._seed, epoch, number])
+            sample = random_crop(load(pair), self._size, self._rng)
+            for whole, one in zip(batch, sample):
+                whole[index] = one
+        return place
+
+
+_reader = []  # in a reading process: its _Reader
+
+
+def _begin(reader, parent):
+    """Makes a fork of the process `parent` a reading one: it ends with that alone, whatever signals the group gets."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    _reader.append(reader)
+
+
+def _end_with(parent):
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(0)
+
+
+def _read(task):
+    return _reader[-1].read(*task)
 
 
 def random_crop(sample, size, rng):
@@ -90,9 +137,3 @@ def random_crop(sample, size, rng):
     window = slice(top, top + size[0]), slice(left, left + size[1])
     return Sample(*[array[window] for array in sample[:4]], name=sample.name)
 
-
-def empty_batch(count, size):
-    """A Batch of `count` samples of `size` (H, W), yet to be filled."""
-    shape = (count,) + tuple(size)
-    return Batch(empty(shape + (3,), np.uint8), empty(shape + (3,), np.uint8), empty(shape + (2,), np.float32),
-                 empty(shape, np.bool_))

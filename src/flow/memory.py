@@ -15,7 +15,7 @@ from src.files import InputError
 ALIGNMENT = 64  # bytes: an array on such a boundary reaches tf.data as it is, any other is copied there
 
 _waiting = [[] for _ in range(64)]  # at n, of 2^n bytes: few lists, however many sizes the files of a set have
-_lent = {}  # id of a _Return: itself
+_lent = {}  # id of a _Return: itself, which must live to be called
 
 
 def empty(shape, dtype):
@@ -27,15 +27,28 @@ def empty(shape, dtype):
     size = functools.reduce(operator.mul, shape, dtype.itemsize)  # np.prod takes ten times as long
     exponent = max(size - 1, 0).bit_length()
     try:
-        returned = _waiting[exponent].pop()
-        memory = _lent.pop(id(returned)).memory
+        memory = taken_back(_waiting[exponent].pop())
     except IndexError:
         memory = _fresh(2 ** exponent)
-    loan = _Loan(memory, shape, dtype)
-    lent = _Return(loan, _waiting[exponent].append)
+    return lend(memory, shape, dtype, _waiting[exponent].append)
+
+
+def lend(memory, shape, dtype, give_back):
+    """An array at the start of `memory`, another array.
+
+    When the last that looks at it is gone, give_back is called with what `taken_back` makes `memory` of. It must be a
+    function in C, such as a list's append: Python ignores a Ctrl-C that comes while its own code runs there.
+    """
+    loan = _Loan(memory, shape, np.dtype(dtype))
+    lent = _Return(loan, give_back)
     lent.memory = memory
     _lent[id(lent)] = lent
     return np.asarray(loan)
+
+
+def taken_back(lent):
+    """The memory that was lent, once, of what its give_back was called with."""
+    return _lent.pop(id(lent)).memory
 
 
 def read_bytes(path):
@@ -63,11 +76,7 @@ class _Loan:
 
 
 class _Return(weakref.ref):
-    """Keeps the `memory` of a _Loan, and goes to a list of _waiting when that is gone.
-
-    No __del__ does it: where TensorFlow lets arrays go, that would be the code which Ctrl-C interrupts, and Python
-    ignores what is raised there.
-    """
+    """Keeps the `memory` of a _Loan, and is given back when that is gone; no __del__ does it, see `lend`."""
 
 
 def _fresh(size):

@@ -160,7 +160,7 @@ def train_flags(arguments=None):
     add('--weight_decay', type=number, default=4e-4, help='on convolution weights that are trained')
     add('--width', type=width, default=1., help='share of the channels (a checkpoint tells its own): 1, or 0.375')
     add('--trainable', choices=('last', 'all'), help='the last net of a stack, or all of it')
-    add('--num_workers', type=whole(1), default=4, help='threads that read pairs')
+    add('--num_workers', type=whole(1), default=4, help='processes that read pairs')
     add('--seed', type=whole(0, 2 ** 32 - 1), default=0, help='of weights, order, crops and augmentation')
     _add_net_flags(parser)
     add('--loss_scale', type=number, default=0., help='NPU: the loss scale to begin with, such as 4294967296; 0: none')

@@ -5,7 +5,8 @@ import itertools
 import numpy as np
 
 from src.data.datasets import load
-from src.data.pipeline import Batch, training_batches
+from src.data.pipeline import training_batches
+from src.data.samples import Batch
 from src.model.augment import augment
 from src.model.augment_draws import TABLES, draw, identity
 from src.model.estimator import estimate
