@@ -128,7 +128,7 @@ def test_in_training_the_frozen_nets_alone_are_prepared(session, half):
     assert all((old != new).any() for old, new in zip(before, session.run(step.trained)))
 
 
-@pytest.mark.parametrize('net, adds_taps', [('C', False), ('2', False), ('C', True), ('SD', True)])
+@pytest.mark.parametrize('net, adds_taps', [('C', False), ('C', True), ('SD', True)])
 def test_operations_for_every_device_give_what_those_for_this_one_do(session, net, adds_taps):
     pair = [tf.cast(image, tf.float32) for image in images()]
     expected = estimate(net, *pair, WIDTH).flow
