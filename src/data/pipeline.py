@@ -25,7 +25,7 @@ PLACES = 16  # for batches: the others are on their way through TensorFlow
 def prefetch(function, items, workers, ahead):
     """Yields function(item) for each item, in order; `workers` threads work up to `ahead` items in advance."""
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        yield from _in_order(pool, function, items, ahead, end=lambda waiting: [future.cancel() for future in waiting])
+        yield from _in_order((pool.submit(function, item) for item in items), ahead)
 
 
 def training_batches(pairs, batch_size, size, seed, start=0, workers=4, rank=0, ranks=1):
@@ -55,24 +55,21 @@ def training_batches(pairs, batch_size, size, seed, start=0, workers=4, rank=0, 
     cv2.setNumThreads(1)  # OpenCV's own threads do not survive a fork
     with concurrent.futures.ProcessPoolExecutor(workers, multiprocessing.get_context('fork'), _begin,
                                                 (_Reader(mixture, size, seed, batches), os.getpid())) as pool:
-        # Python 3.7 waits for ever for processes all of whose work has been cancelled
-        read = _in_order(pool, _read, tasks, AHEAD * len(parts), end=lambda waiting: batches.end())
-        while True:
-            yield batches.lend(_last_of(read, len(parts)))
+        read = _in_order((pool.submit(_read, task) for task in tasks), AHEAD * len(parts))
+        try:
+            while True:
+                yield batches.lend(_last_of(read, len(parts)))
+        finally:
+            batches.end()  # no future is cancelled: Python 3.7 may then wait for ever
 
 
-def _in_order(pool, function, items, ahead, end):
-    """Yields function(item) for each item, in order, computed by a pool up to `ahead` items in advance; ends by `end`
-    of the futures that nobody wants any more."""
-    items = iter(items)
-    waiting = collections.deque(pool.submit(function, item) for item in itertools.islice(items, ahead))
-    try:
-        while waiting:
-            result = waiting.popleft().result()
-            waiting.extend(pool.submit(function, item) for item in itertools.islice(items, 1))
-            yield result
-    finally:
-        end(waiting)
+def _in_order(futures, ahead):
+    """Yields the result of each future, in order; `ahead` of them are made in advance."""
+    waiting = collections.deque(itertools.islice(futures, ahead))
+    while waiting:
+        result = waiting.popleft().result()
+        waiting.extend(itertools.islice(futures, 1))
+        yield result
 
 
 def _last_of(read, count):
