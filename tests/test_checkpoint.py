@@ -89,6 +89,7 @@ def test_a_net_that_must_be_complete(tmp_path, session):
     net = variables(session, a=(2,), b=(2,), deconv2__biases=(2,))
     assert 'lacks 1 of the 3 variables of this net: N/b' in message(restore, session, Checkpoint(path), net, True)
     restore(session, Checkpoint(path), [net[0], net[2]], complete=True)
+    np.testing.assert_array_equal(session.run(net), [[1, 1], [7, 7], [0, 0]])
 
 
 def test_a_run_may_go_on_under_a_loss_scale(tmp_path, session):

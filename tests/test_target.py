@@ -5,14 +5,16 @@ import pytest
 
 from draw_weights import fill
 from running import WIDTH
-from src.model import target
+from src.model import layers, target
 from src.model.estimator import estimate
 from src.model.layers import PREPARED, conv
 from src.model.networks import trained_names
 from src.run import flags, loss_scale
+from src.run.checkpoint import Checkpoint
 from src.run.device import Device
 from src.run.settings import Settings
 from src.run.step import build_step
+from src.run.train import _fill
 from src.tf import tf
 
 SHAPE = (1, 64, 64)
@@ -59,15 +61,31 @@ def test_a_step_that_overflows_changes_nothing_but_the_scale(session, half, monk
     settings = Settings.from_flags(flags.train_flags(['--net', 'C', '--width', str(WIDTH), '--augment', 'none']))
     step = build_step(settings, batch, Device('gpu', None, scales_loss=True))
     session.run(tf.global_variables_initializer())
-    before = session.run(step.trained)
+    before = session.run(tf.global_variables())
     _, figures = session.run([step.train_op, step.figures], {step.learning_rate: 1e-4})
-    changed = [(old != new).any() for old, new in zip(before, session.run(step.trained))]
-    assert not any(changed) if overflows else all(changed)
+    after = session.run(tf.global_variables())
+    changed = {variable.op.name for variable, old, new in zip(tf.global_variables(), before, after)
+               if (old != new).any()}
+    every = {variable.op.name for variable in tf.global_variables()} - {'loss_scale/scale'}
+    assert changed == ({'loss_scale/scale', 'global_step'} if overflows else every)
     assert (figures['gradient_norm'] == 0) == overflows and np.isfinite(figures['loss'])
     found = session.run({variable.op.name: variable for variable in tf.global_variables()})
     assert found['loss_scale/scale'] == (scale / 2 if overflows else scale)
     assert found['loss_scale/steps'] == (0 if overflows else 1) and found['global_step'] == 1
     np.testing.assert_allclose(found['beta1_power'], .9 if overflows else .81, rtol=1e-6)
+
+
+def test_a_run_is_resumed_in_another_precision(session, tmp_path):
+    weight = tf.get_variable('net/conv/weights', [2], initializer=tf.ones_initializer())
+    saver = tf.train.Saver([weight])
+    loss_scale.LossScaledAdam(.1, .9, .999)
+    session.run(tf.global_variables_initializer())
+    path = saver.save(session, str(tmp_path / 'latest.ckpt-1'))
+    session.run(tf.assign(weight, [3., 3.]))
+    before = session.run('loss_scale/scale:0')
+    checkpoint = Checkpoint(path)
+    _fill(session, [checkpoint], checkpoint, [weight])
+    assert session.run(weight).tolist() == [1, 1] and session.run('loss_scale/scale:0') == before == loss_scale.FIRST
 
 
 def test_the_scale_is_doubled_after_so_many_steps_without_an_overflow(session, monkeypatch):
@@ -96,8 +114,10 @@ def test_the_steps_under_a_loss_scale_are_those_of_adam(session):
 
 
 @pytest.mark.parametrize('xla', [False, True])
-def test_weights_that_never_change_are_prepared_once(session, half, xla):
+def test_weights_that_never_change_are_prepared_once(session, monkeypatch, xla):
+    monkeypatch.setattr(layers, '_in_blocks', lambda depth: depth > layers.IMAGE_CHANNELS)  # on both sides
     pair = [tf.cast(image, tf.float32) for image in images()]
+    target.use(layer_type=tf.float16, stock_only=False, alignment=8, xla=xla)
     expected = estimate('CS', *pair, WIDTH).flow
     target.use(layer_type=tf.float16, stock_only=False, alignment=8, prepares=lambda name: True, xla=xla)
     flow = estimate('CS', *pair, WIDTH).flow
@@ -107,7 +127,21 @@ def test_weights_that_never_change_are_prepared_once(session, half, xla):
     expected = session.run(expected)
     session.run(tf.variables_initializer(tf.trainable_variables()))  # they are not looked at again
     flow = session.run(flow)
-    np.testing.assert_allclose(flow, expected, atol=5e-3 * np.abs(expected).max())
+    np.testing.assert_allclose(flow, expected, atol=1e-3 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize('depth, channels', [(5, 2), (8, 3)])
+def test_a_deconvolution_in_blocks_is_the_same(session, monkeypatch, depth, channels):
+    x = tf.random.normal((2, 3, 5, depth), seed=1)
+    results = []
+    for in_blocks in (False, True):
+        monkeypatch.setattr(layers, '_in_blocks', lambda depth: in_blocks)
+        with tf.variable_scope('', reuse=tf.AUTO_REUSE):
+            results.append(layers.deconv(x, 'deconv', channels))
+    session.run(tf.global_variables_initializer())
+    expected, found = session.run(results)
+    assert found.shape == (2, 6, 10, channels)
+    np.testing.assert_allclose(found, expected, atol=1e-6 * np.abs(expected).max())
 
 
 def test_in_training_the_frozen_nets_alone_are_prepared(session, half):
@@ -128,7 +162,7 @@ def test_in_training_the_frozen_nets_alone_are_prepared(session, half):
     assert all((old != new).any() for old, new in zip(before, session.run(step.trained)))
 
 
-@pytest.mark.parametrize('net, adds_taps', [('C', False), ('C', True), ('SD', True)])
+@pytest.mark.parametrize('net, adds_taps', [('C', False), ('2', False), ('C', True), ('SD', True)])
 def test_operations_for_every_device_give_what_those_for_this_one_do(session, net, adds_taps):
     pair = [tf.cast(image, tf.float32) for image in images()]
     expected = estimate(net, *pair, WIDTH).flow

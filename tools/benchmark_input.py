@@ -55,8 +55,8 @@ def main():
             found = rates(step, settings.batch_size, rounds=5, steps=max(1, args.train_step // settings.batch_size))
             print('%-13s %6.1f pairs/s (median of 5; %.1f to %.1f)'
                   % (name, statistics.median(found), np.min(found), np.max(found)))
-    print('%s → %s, batch %d, %d reading processes' % (batch['valid'].shape[1:], args.image_size, settings.batch_size,
-                                                    settings.num_workers))
+    print('%s → %s, batch %d, %d reading processes'
+          % (batch['valid'].shape[1:], args.image_size, settings.batch_size, settings.num_workers))
 
 
 if __name__ == '__main__':

@@ -51,7 +51,8 @@ def training_batches(pairs, batch_size, size, seed, start=0, workers=4, rank=0, 
     share = -(-batch_size // workers)  # of a batch that a process reads at a time
     parts = [range(first, min(first + share, batch_size)) for first in range(0, batch_size, share)]
     firsts = itertools.count((start * ranks + rank) * batch_size, ranks * batch_size)  # of each batch
-    tasks = ((place, part, first) for place, first in ((batches.take(), first) for first in firsts) for part in parts)
+    places = iter(batches.take, None)  # without end
+    tasks = ((place, part, first) for place, first in zip(places, firsts) for part in parts)
     cv2.setNumThreads(1)  # OpenCV's own threads do not survive a fork
     with concurrent.futures.ProcessPoolExecutor(workers, multiprocessing.get_context('fork'), _begin,
                                                 (_Reader(mixture, size, seed, batches), os.getpid())) as pool:
@@ -89,8 +90,10 @@ class _Reader:
 
     def read(self, place, part, first):
         """Reads the pairs at `part` of the batch that begins with pair number `first` of all."""
+        if self._batches.ended():
+            return place
         batch = self._batches.batch(place)
-        for index in () if self._batches.ended() else part:
+        for index in part:
             pair, epoch, number = self._mixture.draw(self._seed, first + index)
             self._rng.seed([self._seed, epoch, number])
             sample = random_crop(load(pair), self._size, self._rng)
@@ -133,4 +136,3 @@ def random_crop(sample, size, rng):
     top, left = rng.randint(height - size[0] + 1), rng.randint(width - size[1] + 1)
     window = slice(top, top + size[0]), slice(left, left + size[1])
     return Sample(*[array[window] for array in sample[:4]], name=sample.name)
-

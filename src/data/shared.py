@@ -19,8 +19,8 @@ class SharedBatches:
         shape = (batch_size,) + tuple(size)
         self._fields = [(shape + (3,), np.uint8), (shape + (3,), np.uint8), (shape + (2,), np.float32),
                         (shape, np.bool_)]
-        bytes_of = [int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize for shape, dtype in self._fields]
-        self._starts = np.cumsum([0] + [-(-count // ALIGNMENT) * ALIGNMENT for count in bytes_of]).tolist()
+        lengths = [int(np.prod(field, dtype=np.int64)) * np.dtype(dtype).itemsize for field, dtype in self._fields]
+        self._starts = np.cumsum([0] + [-(-length // ALIGNMENT) * ALIGNMENT for length in lengths]).tolist()
         self._places = [np.frombuffer(mmap.mmap(-1, self._starts[-1]), np.uint8) for _ in range(count)]
         self._ended = np.frombuffer(mmap.mmap(-1, 1), np.bool_)
         self._free = []

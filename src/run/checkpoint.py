@@ -9,14 +9,14 @@ import numpy as np
 from src.files import InputError
 from src.model.networks import WIDTH_STEPS
 from src.run.filling import fill
+from src.run.loss_scale import SCOPE
 from src.tf import tf
 
 Report = collections.namedtuple('Report', 'loaded missing unused')
 Report.__doc__ = """Names of variables: filled from the checkpoint; left as they were; not in the net."""
 
 FILE_ENDING = re.compile(r'\.(index|meta|data-\d+-of-\d+)$')
-TRAINING_STATE = re.compile(r'(/Adam(_1)?|^global_step|^beta[12]_power|^loss_scale/.*)$')  # no part of a net
-MAY_BE_MISSING = re.compile(r'^loss_scale/')  # where a run goes on in another precision
+TRAINING_STATE = re.compile(r'(/Adam(_1)?|^global_step|^beta[12]_power|^%s/.*)$' % SCOPE)  # no part of a net
 
 
 class Checkpoint:
@@ -104,7 +104,7 @@ def restore(session, checkpoint, variables, complete):
                          % (checkpoint.path, _few(checkpoint.shapes), _few(by_name)))
     zero = [name for name in by_name if not found[name] and _is_deconv_bias(name)]
     missing = sorted(set(by_name) - set(loaded) - set(zero))
-    lacking = [name for name in missing if not MAY_BE_MISSING.match(name)]
+    lacking = [name for name in missing if not name.startswith(SCOPE)]  # a run may go on in another precision
     if lacking and complete:
         raise InputError('%s: lacks %d of the %d variables of this net: %s'
                          % (checkpoint.path, len(lacking), len(by_name), _few(lacking)))

@@ -54,7 +54,7 @@ def open_device(chip, gpu_device=0, trained=(), npu_options=npu.Options(), speed
     Args:
         chip: 'gpu', 'npu', 'cpu', or 'auto' for the first of npu, gpu, cpu that is there.
         gpu_device: which of several GPUs.
-        trained: what the names of the variables begin with that training changes; for inference, none.
+        trained: tuple of what the names of the variables begin with that training changes; for inference, none.
         speed: Speed; an NPU takes its defaults alone, a CPU computes in fp32 for 'tf32' too.
 
     Returns:
@@ -76,7 +76,7 @@ def open_device(chip, gpu_device=0, trained=(), npu_options=npu.Options(), speed
         half, on_gpu = speed.precision == 'amp', chip == 'gpu'
         target.use(layer_type=tf.float16 if half else tf.float32, correlation=correlation, stock_only=False,
                    alignment=ALIGNMENT[speed.precision] if on_gpu else 1,
-                   prepares=lambda name: on_gpu and not name.startswith(tuple(trained)), xla=speed.xla,
+                   prepares=lambda name: on_gpu and not name.startswith(trained), xla=speed.xla,
                    adds_taps=speed.xla or not on_gpu)
         config = _gpu_config(gpus, gpu_device, speed) if on_gpu else _cpu_config()
         device = Device(chip, config, scales_loss=half)
