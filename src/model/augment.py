@@ -132,17 +132,16 @@ def _transform_flow(flow, valid, places, to_a, to_b):
     column, row = tf.clip_by_value(x, 0, width - 1), tf.clip_by_value(y, 0, height - 1)
     inside = tf.logical_and(tf.equal(x, column), tf.equal(y, row))
     index = _index(flow, column, row)
-    known = tf.logical_and(_read(valid, index), inside)  # [N, h, w]
+    known = tf.logical_and(_read(tf.cast(valid, tf.float32), index) > 0, inside)  # [N, h, w]; no GPU gathers bool
     mask = tf.cast(known, tf.float32)
 
     inverse = _inverse(to_b[0])
     xx, xy, yx, yy = _product(inverse, to_a[0])
     shift = _apply(inverse, to_a[1][0] - to_b[1][0], to_a[1][1] - to_b[1][1])
     static = _places(((xx - 1, xy, yx, yy - 1), shift), known.shape.as_list()[1:])
-    old = _read(tf.bitcast(flow, tf.complex64), index)  # u + iv
-    moving = _apply([number[:, None, None] for number in inverse], tf.real(old), tf.imag(old))
-    new = tf.complex((static[0] + moving[0]) * mask, (static[1] + moving[1]) * mask)
-    return tf.bitcast(new, tf.float32), known
+    old = tf.gather(tf.reshape(flow, [-1, 2]), tf.cast(index, tf.int32))  # [N, h, w, 2]
+    moving = _apply([number[:, None, None] for number in inverse], *tf.unstack(old, axis=3))
+    return tf.stack([(static[0] + moving[0]) * mask, (static[1] + moving[1]) * mask], axis=3), known
 
 
 def _apply(linear, x, y):
