@@ -36,8 +36,8 @@ def main():
     settings = Settings.from_flags(args)
     device = open_device(args.chip, args.gpu_device, speed=speed_from(args))
     mixture = find_mixture(args.dataset, 'train', args.status, settings.generated_size(), args.train_file)
-    stream = batches(settings, mixture, 0)
-    feed = Feed(batches(settings, mixture, 0), as_arrays=False, ahead_on=device.ahead_on)
+    stream = batches(settings, mixture, 0, device)
+    feed = Feed(batches(settings, mixture, 0, device), as_arrays=False, ahead_on=device.ahead_on)
     batch = next(stream)
 
     def run_by(tensors):
@@ -48,6 +48,7 @@ def main():
     alone, both = run_by(held), run_by(feed.tensors)
     with tf.Session(config=device.config) as session:
         session.run(tf.global_variables_initializer())
+        device.memory.lock()
         feed.start(session)
         cases = (('reading', lambda: next(stream)), ('augmentation', lambda: session.run(alone)),
                  ('both', lambda: feed.run(session, both, {})))

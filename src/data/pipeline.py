@@ -15,7 +15,7 @@ import numpy as np
 from src.data.datasets import load
 from src.data.mixture import Mixture
 from src.data.samples import Sample
-from src.data.shared import SharedBatches
+from src.data.shared import SharedBatches, shared_memory
 from src.files import InputError
 
 AHEAD = 4  # batches that are being read
@@ -28,7 +28,8 @@ def prefetch(function, items, workers, ahead):
         yield from _in_order((pool.submit(function, item) for item in items), ahead)
 
 
-def training_batches(pairs, batch_size, size, seed, start=0, workers=4, rank=0, ranks=1):
+def training_batches(pairs, batch_size, size, seed, start=0, workers=4, rank=0, ranks=1,
+                     allocate=shared_memory):
     """Yields batches without end: every pair once an epoch, in a new order each, at a random crop.
 
     The batch of a step depends on the seed and the step alone, so that a resumed run sees what an unbroken one does.
@@ -39,6 +40,7 @@ def training_batches(pairs, batch_size, size, seed, start=0, workers=4, rank=0, 
         size: (H, W) of the crop.
         start: the step to begin with, from 0.
         rank, ranks: which of how many processes this is, which share the pairs of each step.
+        allocate: what makes the memory of the batches, as shared.shared_memory does.
 
     Raises:
         InputError: an unreadable file, or an image smaller than `size`.
@@ -47,7 +49,7 @@ def training_batches(pairs, batch_size, size, seed, start=0, workers=4, rank=0, 
     for pair in mixture.firsts:  # before memory is taken for crops that no image holds
         random_crop(load(pair), size, np.random.RandomState(seed))
 
-    batches = SharedBatches(PLACES, batch_size, size)
+    batches = SharedBatches(PLACES, batch_size, size, allocate)
     share = -(-batch_size // workers)  # of a batch that a process reads at a time
     parts = [range(first, min(first + share, batch_size)) for first in range(0, batch_size, share)]
     firsts = itertools.count((start * ranks + rank) * batch_size, ranks * batch_size)  # of each batch

@@ -7,22 +7,28 @@ from src.data.samples import Batch
 from src.flow.memory import ALIGNMENT, lend, taken_back
 
 
+def shared_memory(length):
+    """uint8 [length] of zeros that this process shares with those it forks."""
+    return np.frombuffer(mmap.mmap(-1, length), np.uint8)
+
+
 class SharedBatches:
     """Places for batches of one size, which go round.
 
     Args:
         count: of the places.
         batch_size, size: the batches are of so many samples of `size` (H, W).
+        allocate: what makes their memory, as shared_memory does.
     """
 
-    def __init__(self, count, batch_size, size):
+    def __init__(self, count, batch_size, size, allocate=shared_memory):
         shape = (batch_size,) + tuple(size)
         self._fields = [(shape + (3,), np.uint8), (shape + (3,), np.uint8), (shape + (2,), np.float32),
                         (shape, np.bool_)]
         lengths = [int(np.prod(field, dtype=np.int64)) * np.dtype(dtype).itemsize for field, dtype in self._fields]
         self._starts = np.cumsum([0] + [-(-length // ALIGNMENT) * ALIGNMENT for length in lengths]).tolist()
-        self._places = [np.frombuffer(mmap.mmap(-1, self._starts[-1]), np.uint8) for _ in range(count)]
-        self._ended = np.frombuffer(mmap.mmap(-1, 1), np.bool_)
+        self._places = [allocate(self._starts[-1]) for _ in range(count)]
+        self._ended = shared_memory(1).view(np.bool_)
         self._free = []
         for place in self._places:
             self._lent(place)  # and given back at once

@@ -8,6 +8,7 @@ from src.files import InputError
 from src.model import target
 from src.model.native_correlation import missing
 from src.run import npu
+from src.run.host_memory import HostMemory, PageLocked
 from src.run.loss_scale import LossScaledAdam
 from src.tf import tf
 
@@ -27,12 +28,13 @@ class Device:
         as_arrays: whether batches are fed as numpy arrays, not by tf.data.
         rank, ranks: which of how many processes that train together; rank 0 alone validates and writes.
         ahead_on: the device that batches are copied to ahead of time, or None.
+        memory: the HostMemory for batches.
         scales_loss: whether `adam` scales the loss, and skips steps whose gradients overflow.
     """
     as_arrays, rank, ranks = False, 0, 1
 
-    def __init__(self, chip, config, scales_loss=False):
-        self.chip, self.config, self.scales_loss = chip, config, scales_loss
+    def __init__(self, chip, config, memory=HostMemory(), scales_loss=False):
+        self.chip, self.config, self.memory, self.scales_loss = chip, config, memory, scales_loss
         self.ahead_on = '/gpu:0' if chip == 'gpu' else None
 
     def adam(self, learning_rate, beta1, beta2):
@@ -79,7 +81,7 @@ def open_device(chip, gpu_device=0, trained=(), npu_options=npu.Options(), speed
                    prepares=lambda name: on_gpu and not name.startswith(trained), xla=speed.xla,
                    adds_taps=speed.xla or not on_gpu)
         config = _gpu_config(gpus, gpu_device, speed) if on_gpu else _cpu_config()
-        device = Device(chip, config, scales_loss=half)
+        device = Device(chip, config, PageLocked(gpu_device) if on_gpu else HostMemory(), scales_loss=half)
         used = _set_precision(speed.precision) if on_gpu else 'fp32'
         said = ', %s, %s correlation%s' % (used, correlation, ', XLA' if speed.xla else '')
     print('chip: %s (TensorFlow %s)%s' % (chip, tf.VERSION, said), flush=True)

@@ -8,6 +8,7 @@ import os
 import re
 
 from src.files import InputError, make_folder
+from src.run.host_memory import HostMemory
 from src.tf import tf
 
 GRADIENT = re.compile(r'gradients[^/]*/(.+?)_grad/')  # how TensorFlow names what belongs to an operation's gradient
@@ -38,6 +39,7 @@ class Npu:
 
     def __init__(self, training, options):
         self._options, self._bridge, self.scales_loss = options, _npu_bridge(), bool(options.loss_scale)
+        self.memory = HostMemory()
         self.rank, self.ranks = ranks_of(os.environ)
         if training and options.precision_mode == 'allow_mix_precision' and not options.loss_scale:
             raise InputError('--precision_mode allow_mix_precision: needs a --loss_scale, such as 4294967296, lest '

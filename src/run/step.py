@@ -24,22 +24,23 @@ what is fetched. trained: the variables that it changes.
 DRAWS = sorted(identity(1))  # the order of the augmentation's numbers in a batch
 
 
-def batches(settings, mixture, start, rank=0, ranks=1):
+def batches(settings, mixture, start, device):
     """The batches of a run from step `start` on, {name: array}: the pairs, and the numbers of their augmentation.
 
     Without augmentation, pairs are cropped at random to settings.image_size; else they come whole, or, from data sets
-    of several sizes, cropped to what all have. `rank` is one of `ranks` processes, each with batches of its own.
+    of several sizes, cropped to what all have. The device.Device has the memory for them and tells which of several
+    processes this is, each with batches of its own.
     """
     size = settings.image_size
     if settings.augment != 'none':
         size = tuple(np.min([load(pair).valid.shape for pair in mixture.firsts], axis=0).tolist())
     stream = training_batches(mixture, settings.batch_size, size, settings.seed, start, settings.num_workers,
-                              rank, ranks)
+                              device.rank, device.ranks, device.memory.allocate)
     rng = np.random.RandomState()  # to make one takes ten times as long as to seed it
     for step, batch in enumerate(stream, start):
         batch = batch._asdict()
         if settings.augment != 'none':
-            rng.seed([settings.seed, step * ranks + rank])
+            rng.seed([settings.seed, step * device.ranks + device.rank])
             draws = draw(rng, TABLES[settings.augment], settings.batch_size, size, settings.image_size, step)
             batch['draws'] = np.stack([draws[name] for name in DRAWS])  # [parameters, N]
         yield batch

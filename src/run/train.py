@@ -41,7 +41,7 @@ def train(settings, mixture, val_pairs, device, saved=lambda: None):
     sources = [resumed] if resumed else [Checkpoint(path) for path in settings.pretrained]
     if sources:
         settings = dataclasses.replace(settings, width=_common_width(sources))
-    stream = batches(settings, mixture, resumed.step() if resumed else 0, device.rank, device.ranks)
+    stream = batches(settings, mixture, resumed.step() if resumed else 0, device)
     if device.as_arrays and settings.augment != 'none':
         stream = augmented_on_host(stream, settings.image_size, device.host_config)
     feed = Feed(stream, device.as_arrays, device.ahead_on)
@@ -58,6 +58,7 @@ def train(settings, mixture, val_pairs, device, saved=lambda: None):
         _fill(session, sources, resumed, step.trained)
         synchronize(session)
         session.run(tf.get_collection(PREPARED))
+        device.memory.lock()
         feed.start(session)
         if device.rank:
             _follow(settings, session, step, feed)

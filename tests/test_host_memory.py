@@ -1,0 +1,85 @@
+"""Memory for batches: that they lie in it, and how a GPU's driver is asked to lock it."""
+import ctypes
+
+import numpy as np
+import pytest
+
+from src.data.datasets import GeneratedPair
+from src.data.mixture import Mixture
+from src.run import flags, host_memory
+from src.run.device import Device
+from src.run.host_memory import HostMemory, PageLocked
+from src.run.settings import Settings
+from src.run.step import batches
+
+GPU, CONTEXT = 3, 0x1234
+
+
+class Driver:
+    """A libcuda that keeps what is called, as (name, arguments…), and fails at one function with status 2."""
+
+    def __init__(self, fails=None):
+        self.calls, self._fails = [], fails
+
+    def __getattr__(self, name):
+        def function(*arguments):
+            if name == 'cuDevicePrimaryCtxRetain':
+                ctypes.cast(arguments[0], ctypes.POINTER(ctypes.c_void_p))[0] = CONTEXT
+            self.calls.append((name,) + tuple(getattr(argument, 'value', argument) for argument in arguments))
+            return 2 if name == self._fails else 0
+        function.__name__ = name
+        return function
+
+
+@pytest.fixture
+def driver(monkeypatch):
+    """A function that puts a Driver in the place of libcuda."""
+    def put(driver):
+        monkeypatch.setattr(host_memory.ctypes, 'CDLL', {'libcuda.so.1': driver}.__getitem__)
+        return driver
+    return put
+
+
+def test_all_that_was_allocated_is_locked_in_the_context_of_the_gpu(driver, capsys):
+    cuda, memory = driver(Driver()), PageLocked(GPU)
+    allocated = [memory.allocate(length) for length in (4096, 100)]
+    memory.lock()
+    assert [call[0] for call in cuda.calls] == ['cuDeviceGet', 'cuDevicePrimaryCtxRetain', 'cuCtxPushCurrent_v2',
+                                                'cuMemHostRegister_v2', 'cuMemHostRegister_v2', 'cuCtxPopCurrent_v2']
+    assert cuda.calls[0][2] == GPU and cuda.calls[2][1] == CONTEXT
+    assert [call[1:] for call in cuda.calls[3:5]] == [(array.ctypes.data, array.size, 1) for array in allocated]
+    assert capsys.readouterr().out == ''
+
+
+@pytest.mark.parametrize('fails', ['cuDevicePrimaryCtxRetain', 'cuMemHostRegister_v2'])
+def test_a_driver_that_refuses_is_one_line(driver, capsys, fails):
+    cuda, memory = driver(Driver(fails)), PageLocked(GPU)
+    memory.allocate(4096)
+    memory.lock()
+    assert capsys.readouterr().out == 'batches: their memory is not page-locked (%s: CUDA error 2)\n' % fails
+    names = [call[0] for call in cuda.calls]
+    assert names.count('cuCtxPushCurrent_v2') == names.count('cuCtxPopCurrent_v2')
+
+
+def test_no_driver_is_one_line(monkeypatch, capsys):
+    def missing(name):
+        raise OSError('%s: cannot open' % name)
+    monkeypatch.setattr(host_memory.ctypes, 'CDLL', missing)
+    PageLocked(GPU).lock()
+    assert capsys.readouterr().out == 'batches: their memory is not page-locked (libcuda.so.1: cannot open)\n'
+
+
+def test_the_pairs_of_a_batch_lie_in_the_devices_memory():
+    class Counted(HostMemory):
+        places = []
+
+        def allocate(self, length):
+            self.places.append(super().allocate(length))
+            return self.places[-1]
+
+    settings = Settings.from_flags(flags.train_flags(['--image_size', '64,64', '--batch_size', '2',
+                                                      '--num_workers', '1']))
+    pairs = Mixture([[GeneratedPair(0, (72, 80), None)]], [1])
+    batch = next(batches(settings, pairs, 0, Device('cpu', None, memory=Counted())))
+    for name in ('image_a', 'image_b', 'flow', 'valid'):
+        assert any(np.shares_memory(batch[name], place) for place in Counted.places)
