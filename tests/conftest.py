@@ -1,6 +1,7 @@
 """What all tests share: the project on the path, and a graph of its own for each test."""
 import importlib
 import os
+import shutil
 import sys
 
 import pytest
@@ -35,3 +36,22 @@ def npu_bridge(monkeypatch):
     yield importlib.import_module('npu_bridge.npu_init')
     for name in ('npu_bridge.npu_init', 'npu_bridge'):
         del sys.modules[name]
+
+
+@pytest.fixture(scope='session')
+def trees(tmp_path_factory):
+    """{kind: folder} of a small data set of every kind, for tests that change nothing in them."""
+    from layout_trees import WRITERS
+    root = tmp_path_factory.mktemp('trees')
+    for kind, write in WRITERS.items():
+        os.makedirs(str(root / kind))
+        write(root / kind)
+    return {kind: str(root / kind) for kind in WRITERS}
+
+
+@pytest.fixture
+def tree(trees, tmp_path):
+    """A function that copies the tree of a kind, to be damaged: files may be removed and replaced, not written into."""
+    def copy(kind):
+        return shutil.copytree(trees[kind], str(tmp_path / kind), copy_function=os.link)
+    return copy

@@ -6,19 +6,11 @@ import numpy as np
 import pytest
 
 from dataset_files import Scene, constant_flow, moved, texture, write_list, write_pairs, write_sintel
+from messages import message
 from src.data.datasets import load, read_list
-from src.files import InputError
 from src.flow.io import write_flo, write_image
 
 SCENES = {'cave': Scene(2, (32, 48), (5, 0)), 'alley': Scene(1, (32, 48), (0, 3))}
-
-
-def message(call, *arguments):
-    """The one line that wrong input gives."""
-    with pytest.raises(InputError) as caught:
-        call(*arguments)
-    assert '\n' not in str(caught.value)
-    return str(caught.value)
 
 
 def test_a_plain_folder(tmp_path):

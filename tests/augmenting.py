@@ -1,0 +1,72 @@
+"""What the tests of the augmentation share: sizes, its graph as a function, and the geometry as matrices."""
+import functools
+import math
+
+import numpy as np
+
+from src.model.augment import augment
+from src.model.augment_draws import identity
+from src.tf import tf
+
+SOURCE, CROP = (72, 96), (40, 56)
+CHAIRS = (384, 512), (320, 448)
+ROUND = dict(rtol=0, atol=1e-3)  # pixels, grey levels
+
+
+def numbers(*changes):
+    """One pair for each dict of numbers that are not neutral."""
+    draws = identity(len(changes))
+    for pair, change in enumerate(changes):
+        for name, value in change.items():
+            draws[name][pair] = value
+    return draws
+
+
+@functools.lru_cache(maxsize=None)
+def graph_of(batch, size, crop_size):
+    """The augmentation as a function of its arguments; building it takes longer than running it."""
+    with tf.Graph().as_default() as graph:
+        shapes = [(tf.uint8, (3,)), (tf.uint8, (3,)), (tf.float32, (2,)), (tf.bool, ())]
+        fields = [tf.placeholder(dtype, (batch,) + size + channels) for dtype, channels in shapes]
+        inputs = {name: tf.placeholder(tf.float32, value.shape) for name, value in identity(batch).items()}
+        return tf.Session(graph=graph).make_callable(
+            augment(*fields, draws=inputs, crop_size=crop_size), fields + list(inputs.values()))
+
+
+def run(image_a, image_b, flow, valid, draws, crop_size):
+    function = graph_of(len(valid), np.shape(valid)[1:], crop_size)
+    return function(image_a, image_b, flow, valid, *[draws[name] for name in identity(1)])
+
+
+def images(seed, batch=2, size=SOURCE):
+    return np.random.RandomState(seed).randint(0, 256, (2, batch) + size + (3,)).astype(np.uint8)
+
+
+def move(flow, draws, valid=None):
+    """Flow [N, h, w, 2] and valid [N, h, w] of pairs that all have this flow [H, W, 2] and valid [H, W]."""
+    batch = len(draws['zoom'])
+    fields = np.zeros(SOURCE + (3,)), np.zeros(SOURCE + (3,)), flow, np.ones(SOURCE) if valid is None else valid
+    return run(*[np.stack([field] * batch) for field in fields], draws=draws, crop_size=CROP)[2:]
+
+
+def matrix_of(draws, pair, second, source=SOURCE, crop=CROP):
+    """The map from output to source pixels as the product of its steps, float64 (3, 3)."""
+    number = {name: float(value[pair]) for name, value in draws.items()}
+    if second:
+        for name in ('translate_x', 'translate_y', 'rotate'):
+            number[name] += number['second_' + name]
+        number['zoom'] *= number['second_zoom']
+
+    def shift(x, y):
+        return np.array([[1, 0, x], [0, 1, y], [0, 0, 1]], np.float64)
+
+    cos, sin = math.cos(number['rotate']), math.sin(number['rotate'])
+    steps = [shift(-crop[1] / 2, -crop[0] / 2),
+             np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]]),
+             shift(number['translate_x'] * crop[1], number['translate_y'] * crop[0]),
+             np.diag([1 / (number['zoom'] * number['squeeze']), number['squeeze'] / number['zoom'], 1]),
+             shift(source[1] / 2, source[0] / 2)]
+    product = np.eye(3)
+    for step in steps:
+        product = step @ product
+    return product

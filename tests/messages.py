@@ -1,0 +1,12 @@
+"""What the user is told."""
+import pytest
+
+from src.files import InputError
+
+
+def message(call, *arguments, **keywords):
+    """The one line of the InputError that a call raises."""
+    with pytest.raises(InputError) as caught:
+        call(*arguments, **keywords)
+    assert '\n' not in str(caught.value)
+    return str(caught.value)
