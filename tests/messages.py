@@ -10,9 +10,3 @@ def message(call, *arguments, **keywords):
         call(*arguments, **keywords)
     assert '\n' not in str(caught.value)
     return str(caught.value)
-
-
-def own(stderr):
-    """What a process wrote to stderr, without the two lines of TensorFlow 2.19 and 2.20, which heed no level."""
-    theirs = b'WARNING: All log messages before absl::InitializeLog()', b'I0000 '
-    return b''.join(line for line in stderr.splitlines(True) if not line.startswith(theirs))

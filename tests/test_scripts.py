@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from dataset_files import Scene, texture, write_list, write_sintel
-from messages import own
 from running import ROOT, run, save_net
 from src.data.datasets import load, read_list
 from src.flow.io import read_flo
@@ -199,7 +198,7 @@ def test_shell_scripts_from_elsewhere_with_spaces_and_further_flags(tmp_path, si
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE) for command in commands]
     for process in running:
         out, err = process.communicate()
-        assert (process.returncode, own(err)) == (0, b''), out
+        assert (process.returncode, err) == (0, b''), out
     assert sorted(os.listdir(str(here / 'flow of a'))) == ['image a_flow.flo', 'image a_flow.png']
     assert os.listdir(str(here / 'the metrics')) == ['metrics.json'] and b'Average EPE = ' in out
 

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 
 from dataset_files import write_sintel
-from messages import own
 from running import ROOT, run, save_net
 from src.run.checkpoint import Checkpoint, latest
 
@@ -175,7 +174,7 @@ def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(place, whole, broke
 
 
 def test_ctrl_c_saves_and_ends_with_130(place, whole, broken):
-    assert (broken['stopped'].returncode, own(broken['stopped'].stderr)) == (130, b'')
+    assert (broken['stopped'].returncode, broken['stopped'].stderr) == (130, b'')
     state = latest(str(place / 'stopped'))
     step = Checkpoint(state).step()
     assert state.endswith('-%d' % step) and step >= 12
