@@ -120,16 +120,15 @@ def test_second_image_warped_back_is_the_first():
 
 # ---- XLA
 
-def test_xla_compiles_it_whole():
+def test_xla_compiles_it_whole(session):
     """One operation that it does not take, and TensorFlow leaves it and the whole net uncompiled."""
     size, crop, random = (24, 32), (16, 16), np.random.RandomState(17)
     pair, flow = images(18, 1, size), random.normal(0, 9, (1,) + size + (2,)).astype(np.float32)
     draws = draw(random, TABLES['paper'], 1, size, crop, 10 ** 6)
     arguments = [*pair, flow, random.uniform(size=(1,) + size) < .8] + list(draws.values())
     expected = graph_of(1, size, crop)(*arguments)
-    with tf.Graph().as_default(), tf.Session() as session:
-        fields = [tf.constant(argument) for argument in arguments]
-        compiled = tf.xla.experimental.compile(
-            lambda *fields: augment(*fields[:4], draws=dict(zip(draws, fields[4:])), crop_size=crop), fields)
-        for one, other in zip(session.run(compiled), expected):
-            np.testing.assert_allclose(one, other, **ROUND)
+    compiled = tf.xla.experimental.compile(
+        lambda *fields: augment(*fields[:4], draws=dict(zip(draws, fields[4:])), crop_size=crop),
+        [tf.constant(argument) for argument in arguments])
+    for one, other in zip(session.run(compiled), expected):
+        np.testing.assert_allclose(one, other, **ROUND)

@@ -5,6 +5,7 @@ from src.files import InputError
 from src.model import target
 from src.run import device
 from src.run.device import Speed, open_device, session_config
+from src.run.host_memory import PageLocked
 from src.tf import tf
 
 
@@ -89,5 +90,6 @@ def test_a_gpu_with_half_layers_and_xla(gpus, capsys):
     gpus(1)
     opened = open_device('gpu', speed=Speed('graph', 'amp', xla=True))
     assert target.current().layer_type == tf.float16 and opened.scales_loss and opened.ahead_on == '/gpu:0'
+    assert isinstance(opened.memory, PageLocked)
     assert opened.config.graph_options.optimizer_options.global_jit_level == tf.OptimizerOptions.ON_1
     assert capsys.readouterr().out.endswith(', amp, graph correlation, XLA\n')

@@ -1,14 +1,13 @@
 """Memory for batches: that they lie in it, and how a GPU's driver is asked to lock it."""
 import ctypes
 
-import numpy as np
 import pytest
 
 from src.data.datasets import GeneratedPair
 from src.data.mixture import Mixture
 from src.run import flags, host_memory
 from src.run.device import Device
-from src.run.host_memory import HostMemory, PageLocked
+from src.run.host_memory import PageLocked
 from src.run.settings import Settings
 from src.run.step import batches
 
@@ -69,17 +68,14 @@ def test_no_driver_is_one_line(monkeypatch, capsys):
     assert capsys.readouterr().out == 'batches: their memory is not page-locked (libcuda.so.1: cannot open)\n'
 
 
-def test_the_pairs_of_a_batch_lie_in_the_devices_memory():
-    class Counted(HostMemory):
-        places = []
-
-        def allocate(self, length):
-            self.places.append(super().allocate(length))
-            return self.places[-1]
-
+def test_the_pairs_of_a_batch_lie_in_what_is_locked(driver):
+    cuda, memory = driver(Driver()), PageLocked(GPU)
     settings = Settings.from_flags(flags.train_flags(['--image_size', '64,64', '--batch_size', '2',
                                                       '--num_workers', '1']))
     pairs = Mixture([[GeneratedPair(0, (72, 80), None)]], [1])
-    batch = next(batches(settings, pairs, 0, Device('cpu', None, memory=Counted())))
+    batch = next(batches(settings, pairs, 0, Device('gpu', None, memory)))
+    memory.lock()
+    locked = [call[1:3] for call in cuda.calls if call[0] == 'cuMemHostRegister_v2']
     for name in ('image_a', 'image_b', 'flow', 'valid'):
-        assert any(np.shares_memory(batch[name], place) for place in Counted.places)
+        begin, size = batch[name].ctypes.data, batch[name].nbytes
+        assert any(start <= begin and begin + size <= start + length for start, length in locked)

@@ -11,6 +11,7 @@ from src.data.layouts import Source
 from src.data.mixture import Mixture, find_mixture, parse_mixture
 from src.data.pipeline import training_batches
 
+
 # What --dataset says.
 
 def test_parts_kinds_and_weights(trees):

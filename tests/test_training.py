@@ -18,6 +18,7 @@ import pytest
 from dataset_files import write_sintel
 from running import ROOT, run, save_net
 from src.run.checkpoint import Checkpoint, latest
+from src.run.host_memory import HostMemory
 
 STEPS = 40
 
@@ -226,3 +227,10 @@ def test_the_last_net_is_trained_and_the_earlier_ones_are_not(place):
         decayed = np.allclose((new - old)[large], -1e-4 * np.sign(old[large]), atol=1e-6)
         assert decayed == (name.endswith('weights') and 'deconv' not in name and 'upsample' not in name) or not (
             large.any()), name
+
+
+def test_the_memory_of_the_batches_is_locked(place, monkeypatch):
+    locked = []
+    monkeypatch.setattr(HostMemory, 'lock', lambda self: locked.append(self))
+    train(place, 'locked', train_step=1)
+    assert len(locked) == 1

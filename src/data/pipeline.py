@@ -28,8 +28,7 @@ def prefetch(function, items, workers, ahead):
         yield from _in_order((pool.submit(function, item) for item in items), ahead)
 
 
-def training_batches(pairs, batch_size, size, seed, start=0, workers=4, rank=0, ranks=1,
-                     allocate=shared_memory):
+def training_batches(pairs, batch_size, size, seed, start=0, workers=4, rank=0, ranks=1, allocate=shared_memory):
     """Yields batches without end: every pair once an epoch, in a new order each, at a random crop.
 
     The batch of a step depends on the seed and the step alone, so that a resumed run sees what an unbroken one does.
