@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Infers the flow of an image pair: flags → session → one call."""
+from src.device.device import session_config, speed_from
+from src.device.npu import options_from
 from src.run import flags
-from src.run.device import session_config, speed_from
-from src.run.npu import options_from
 from src.run.predict import predict_pair
 
 

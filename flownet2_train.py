@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Trains or fine-tunes a net: flags → session → one call."""
 from src.data.mixture import find_mixture
+from src.device.device import open_device, speed_from
+from src.device.modelarts import Platform
+from src.device.npu import options_from
 from src.model.networks import trained_names
 from src.run import flags
-from src.run.device import open_device, speed_from
-from src.run.modelarts import Platform
-from src.run.npu import options_from
 from src.run.settings import Settings
 from src.run.train import train
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Measures the endpoint error of a net over pairs: flags → session → one call."""
 from src.data.mixture import find_mixture
+from src.device.device import session_config, speed_from
+from src.device.npu import options_from
 from src.files import check_folder
 from src.run import flags
-from src.run.device import session_config, speed_from
 from src.run.evaluate import evaluate, report
 from src.run.inference import load_flownet
-from src.run.npu import options_from
 
 
 def main():

@@ -9,12 +9,12 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
 from src.data.synthetic import generate
+from src.device.device import session_config
 from src.files import make_folder
 from src.run import export, flags
-from src.run.checkpoint import Checkpoint, restore
-from src.run.device import session_config
 from src.run.inference import load_flownet
 from src.tf import tf
+from src.weights.checkpoint import Checkpoint, restore
 
 
 def main():

@@ -11,9 +11,9 @@ sys.path.insert(0, ROOT)
 HERE = os.path.join(ROOT, 'offline_infer')
 
 from src.data.prepared import read_raw
+from src.device.device import session_config
 from src.files import InputError, make_folder, replacing
 from src.run import flags
-from src.run.device import session_config
 from src.run.export import FrozenNet
 
 

@@ -37,3 +37,5 @@ with contextlib.ExitStack() as quiet:
 
 tf.logging.set_verbosity(tf.logging.ERROR)
 tf.disable_v2_behavior()
+
+LOSS_SCALE = 'loss_scale'  # the scope of its variables: training has them in half precision alone

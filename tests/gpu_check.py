@@ -15,12 +15,12 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path[:0] = [ROOT, os.path.join(ROOT, 'tools')]
 
 from draw_weights import fill
+from src.device.device import Speed, open_device
 from src.model.correlation import stock_correlation
 from src.model.estimator import estimate
 from src.model.layers import PREPARED
 from src.model.native_correlation import native_correlation
 from src.native import build
-from src.run.device import Speed, open_device
 from src.tf import tf
 
 GOLDEN = os.path.join(ROOT, 'tests', 'golden')

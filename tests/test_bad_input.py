@@ -10,8 +10,8 @@ import pytest
 from dataset_files import texture, write_list, write_sintel
 from running import ROOT, run, save_net
 from src.flow.io import write_image
-from src.run.filling import assign
 from src.tf import tf
+from src.weights.filling import assign
 
 IMAGE, OTHER = 'set/clean/alley/frame_0001.png', 'set/clean/alley/frame_0002.png'
 FLOW = 'set/flow/alley/frame_0002.flo'

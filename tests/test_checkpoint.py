@@ -7,9 +7,10 @@ import pytest
 from messages import message
 from running import save_net
 from src.run import flags
-from src.run.checkpoint import Checkpoint, Keeper, describe, restore, restore_parts
 from src.run.inference import FlowNet, load_flownet
 from src.tf import tf
+from src.weights.checkpoint import Checkpoint, describe, restore, restore_parts
+from src.weights.keeper import Keeper
 
 
 def write(folder, values, name='x.ckpt'):

@@ -1,11 +1,11 @@
 """--chip, --correlation, --precision, --xla: what is chosen where, and what is said where it is not there."""
 import pytest
 
+from src.device import device
+from src.device.device import Speed, open_device, session_config
+from src.device.host_memory import PageLocked
 from src.files import InputError
 from src.model import target
-from src.run import device
-from src.run.device import Speed, open_device, session_config
-from src.run.host_memory import PageLocked
 from src.tf import tf
 
 

@@ -5,9 +5,10 @@ import pytest
 
 from src.data.datasets import GeneratedPair
 from src.data.mixture import Mixture
-from src.run import flags, host_memory
-from src.run.device import Device
-from src.run.host_memory import PageLocked
+from src.device import host_memory
+from src.device.device import Device
+from src.device.host_memory import PageLocked
+from src.run import flags
 from src.run.settings import Settings
 from src.run.step import batches
 

@@ -11,7 +11,9 @@ BELOW = {  # what each floor may import of src, besides itself
     'src/data': {'src.files', 'src.flow'},
     'src/native': {'src.files', 'src.tf'},
     'src/model': {'src.files', 'src.tf', 'src.native'},
-    'src/run': {'src.files', 'src.tf', 'src.flow', 'src.data', 'src.model'},
+    'src/device': {'src.files', 'src.tf', 'src.data', 'src.model'},
+    'src/weights': {'src.files', 'src.tf', 'src.data', 'src.model'},
+    'src/run': {'src.files', 'src.tf', 'src.flow', 'src.data', 'src.model', 'src.device', 'src.weights'},
 }
 MODULES = sorted(os.path.relpath(path, ROOT) for path in glob.glob(os.path.join(ROOT, 'src', '**', '*.py'),
                                                                     recursive=True))
@@ -44,12 +46,12 @@ def test_imports_go_one_way(path):
 def test_one_door_to_tensorflow_and_to_npu_bridge(path):
     for module in imports(path):
         package = module.split('.')[0]
-        assert package not in ('tensorflow', 'keras') or path in ('src/tf.py', 'src/run/npu.py'), module
-        assert package != 'npu_bridge' or path == 'src/run/npu.py'
+        assert package not in ('tensorflow', 'keras') or path in ('src/tf.py', 'src/device/npu.py'), module
+        assert package != 'npu_bridge' or path == 'src/device/npu.py'
     assert not any(module.startswith('npu_bridge') for module in imports(path, top_level=True))
 
 
-@pytest.mark.parametrize('path', [path for path in MODULES if path.startswith(('src/run', 'src/data', 'src/flow'))])
+@pytest.mark.parametrize('path', [path for path in MODULES if path.startswith(('src/run', 'src/device', 'src/weights', 'src/data', 'src/flow'))])
 def test_only_scripts_parse_flags(path):
     assert 'argparse' not in set(imports(path)) or path == 'src/run/flags.py'
     assert 'src.run.flags' not in set(imports(path))

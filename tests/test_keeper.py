@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from messages import message
-from src.run import checkpoint
-from src.run.checkpoint import Checkpoint, Keeper, latest
 from src.tf import tf
+from src.weights import keeper
+from src.weights.checkpoint import Checkpoint
+from src.weights.keeper import Keeper, latest
 
 
 class Killed(BaseException):
@@ -107,8 +108,8 @@ def test_a_kill_at_any_moment_of_saving_leaves_a_whole_checkpoint(keep, monkeypa
                 return call
 
             for name in ('mkdir', 'replace', 'remove'):
-                patch.setattr(checkpoint.os, name, counted(getattr(os, name)))
-            patch.setattr(checkpoint.shutil, 'rmtree', counted(shutil.rmtree))
+                patch.setattr(keeper.os, name, counted(getattr(os, name)))
+            patch.setattr(keeper.shutil, 'rmtree', counted(shutil.rmtree))
             try:
                 save(2 + moment)
                 break
@@ -130,6 +131,6 @@ def test_a_full_disk_leaves_what_was_there(keep, monkeypatch):
 
     keep(3)
     before = files(keep.folder)
-    monkeypatch.setattr(checkpoint.os, 'replace', full)
+    monkeypatch.setattr(keeper.os, 'replace', full)
     assert 'No space left' in message(keep, 4)
     assert files(keep.folder) == before

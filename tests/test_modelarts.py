@@ -7,8 +7,9 @@ import pytest
 
 from dataset_files import write_pairs
 from running import ROOT, run
+from src.device import modelarts
 from src.files import InputError
-from src.run import flags, modelarts
+from src.run import flags
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from dataset_files import write_pairs
 from running import ROOT, run, save_net
 from src.data.datasets import read_list
 from src.data.pipeline import training_batches
+from src.device import npu
+from src.device.device import open_device
 from src.files import InputError
 from src.model import losses, ops
-from src.run import npu
-from src.run.device import open_device
 from src.run.feeding import Feed
 from src.tf import tf
 
@@ -175,7 +175,7 @@ def test_on_a_cpu_nothing_is_marked(npu_bridge):
 def test_the_cpu_never_imports_npu_bridge(tmp_path):
     (tmp_path / 'npu_bridge').mkdir()
     (tmp_path / 'npu_bridge' / '__init__.py').write_text('raise SystemExit("imported")')
-    code = ('import flownet2_train, flownet2_val, flownet2_test\nfrom src.run.device import open_device\n'
+    code = ('import flownet2_train, flownet2_val, flownet2_test\nfrom src.device.device import open_device\n'
             'open_device("cpu")')
     process = subprocess.run([sys.executable, '-c', code], env=dict(os.environ, PYTHONPATH='%s:%s' % (tmp_path, ROOT)),
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)

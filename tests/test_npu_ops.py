@@ -5,8 +5,8 @@ import os
 import pytest
 
 from running import ROOT, WIDTH
+from src.device.device import Device
 from src.run import export, flags
-from src.run.device import Device
 from src.run.inference import FlowNet
 from src.run.settings import Settings
 from src.run.step import build_step

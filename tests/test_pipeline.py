@@ -15,9 +15,9 @@ from src.data import pipeline
 from src.data.mixture import Mixture
 from src.data.pipeline import prefetch, random_crop, training_batches
 from src.data.samples import Sample
+from src.device.device import Device
 from src.files import InputError
 from src.run import flags, step
-from src.run.device import Device
 from src.run.settings import Settings
 
 SIZE = (20, 24)

@@ -6,7 +6,8 @@ import numpy as np
 
 from dataset_files import write_pairs
 from running import run, save_net
-from src.run.checkpoint import Checkpoint, latest
+from src.weights.checkpoint import Checkpoint
+from src.weights.keeper import latest
 
 TINY = ['--width', '0.015625', '--image_size', '64,64', '--batch_size', '1', '--save_step', '1', '--chip', 'cpu']
 

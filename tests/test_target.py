@@ -5,17 +5,18 @@ import pytest
 
 from draw_weights import fill
 from running import WIDTH
+from src.device import loss_scale
+from src.device.device import Device
 from src.model import layers, target
 from src.model.estimator import estimate
 from src.model.layers import PREPARED, conv
 from src.model.networks import trained_names
-from src.run import flags, loss_scale
-from src.run.checkpoint import Checkpoint
-from src.run.device import Device
+from src.run import flags
 from src.run.settings import Settings
 from src.run.step import build_step
 from src.run.train import _fill
 from src.tf import tf
+from src.weights.checkpoint import Checkpoint
 
 SHAPE = (1, 64, 64)
 

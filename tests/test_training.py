@@ -17,8 +17,9 @@ import pytest
 
 from dataset_files import write_sintel
 from running import ROOT, run, save_net
-from src.run.checkpoint import Checkpoint, latest
-from src.run.host_memory import HostMemory
+from src.device.host_memory import HostMemory
+from src.weights.checkpoint import Checkpoint
+from src.weights.keeper import latest
 
 STEPS = 40
 

@@ -10,8 +10,8 @@ import numpy as np
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from src.data.mixture import find_mixture
+from src.device.device import open_device, speed_from
 from src.run import flags
-from src.run.device import open_device, speed_from
 from src.run.feeding import Feed
 from src.run.settings import Settings
 from src.run.step import augmented, batches

@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 
+from src.device.device import Speed, open_device
 from src.files import InputError
 from src.model.correlation import SIDE, STRIDE, stock_correlation
 from src.model.estimator import estimate
@@ -14,7 +15,6 @@ from src.model.layers import PREPARED
 from src.model.native_correlation import native_correlation
 from src.model.networks import trained_names
 from src.run import flags
-from src.run.device import Speed, open_device
 from src.run.settings import Settings
 from src.run.step import build_step
 from src.tf import tf

@@ -11,9 +11,9 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from src.files import make_folder
 from src.run import flags
-from src.run.filling import assign
 from src.run.inference import FlowNet
 from src.tf import tf
+from src.weights.filling import assign
 
 
 def drawn(name, shape, seed):

@@ -1,5 +1,5 @@
 """What a graph is made for. Variables, images, flows and losses are float32 everywhere; the rest is as the device in
-use asks for (src/run/device.py), and at the start as every device and every export takes it."""
+use asks for (src/device/device.py), and at the start as every device and every export takes it."""
 import collections
 import contextlib
 import functools

@@ -2,8 +2,8 @@
 import argparse
 import sys
 
+from src.device import modelarts
 from src.files import InputError
-from src.run import modelarts
 from src.run.stages import SCHEDULES, STAGES
 
 DEFAULT_CHECKPOINT = './checkpoints/FlowNet2/flownet-2.ckpt-0'

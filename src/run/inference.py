@@ -4,9 +4,9 @@ import numpy as np
 from src.files import InputError
 from src.model.estimator import estimate
 from src.model.layers import PREPARED
-from src.run.checkpoint import Checkpoint, describe, restore
-from src.run.filling import never_drawn
 from src.tf import tf
+from src.weights.checkpoint import Checkpoint, describe, restore
+from src.weights.filling import never_drawn
 
 
 class FlowNet:

@@ -9,7 +9,6 @@ from tqdm import tqdm
 from src.data.datasets import load
 from src.files import InputError, check_folder, make_folder, write_json
 from src.model.layers import PREPARED
-from src.run.checkpoint import Checkpoint, Keeper, describe, latest, restore, restore_parts
 from src.run.evaluate import evaluate
 from src.run.feeding import Feed
 from src.run.history import History, Stopwatch
@@ -17,6 +16,8 @@ from src.run.inference import FlowNet
 from src.run.step import augmented_on_host, batches, build_step
 from src.run.summaries import Summaries
 from src.tf import tf
+from src.weights.checkpoint import Checkpoint, describe, restore, restore_parts
+from src.weights.keeper import Keeper, latest
 
 
 def train(settings, mixture, val_pairs, device, saved=lambda: None):

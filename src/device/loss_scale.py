@@ -1,7 +1,6 @@
 """Adam for half precision: under a loss scale that finds its own size."""
-from src.tf import tf
+from src.tf import LOSS_SCALE, tf
 
-SCOPE = 'loss_scale'  # of the names of its variables
 STEPS = 2000  # without an overflow, before the scale is doubled
 FIRST = 2. ** 15
 
@@ -15,7 +14,7 @@ class LossScaledAdam(tf.train.AdamOptimizer):
 
     def __init__(self, learning_rate, beta1, beta2):
         super().__init__(learning_rate, beta1, beta2)
-        with tf.variable_scope(SCOPE):
+        with tf.variable_scope(LOSS_SCALE):
             self._scale = tf.get_variable('scale', [], initializer=tf.constant_initializer(FIRST), trainable=False)
             self._steps = tf.get_variable('steps', [], initializer=tf.zeros_initializer(), trainable=False)
 

@@ -4,12 +4,12 @@ import collections
 import importlib.util
 import os
 
+from src.device import npu
+from src.device.host_memory import HostMemory, PageLocked
+from src.device.loss_scale import LossScaledAdam
 from src.files import InputError
 from src.model import target
 from src.model.native_correlation import missing
-from src.run import npu
-from src.run.host_memory import HostMemory, PageLocked
-from src.run.loss_scale import LossScaledAdam
 from src.tf import tf
 
 Speed = collections.namedtuple('Speed', 'correlation precision xla', defaults=('graph', 'fp32', False))

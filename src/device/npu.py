@@ -7,8 +7,8 @@ import json
 import os
 import re
 
+from src.device.host_memory import HostMemory
 from src.files import InputError, make_folder
-from src.run.host_memory import HostMemory
 from src.tf import tf
 
 GRADIENT = re.compile(r'gradients[^/]*/(.+?)_grad/')  # how TensorFlow names what belongs to an operation's gradient

@@ -1,22 +1,20 @@
-"""TensorFlow checkpoints: read with a report, and kept so that a run can be killed at any moment."""
+"""TensorFlow checkpoints, and how variables are restored from them: with a report of what came from where."""
 import collections
 import os
 import re
-import shutil
 
 import numpy as np
 
 from src.files import InputError
 from src.model.networks import WIDTH_STEPS
-from src.run.filling import fill
-from src.run.loss_scale import SCOPE
-from src.tf import tf
+from src.tf import LOSS_SCALE, tf
+from src.weights.filling import fill
 
 Report = collections.namedtuple('Report', 'loaded missing unused')
 Report.__doc__ = """Names of variables: filled from the checkpoint; left as they were; not in the net."""
 
 FILE_ENDING = re.compile(r'\.(index|meta|data-\d+-of-\d+)$')
-TRAINING_STATE = re.compile(r'(/Adam(_1)?|^global_step|^beta[12]_power|^%s/.*)$' % SCOPE)  # no part of a net
+TRAINING_STATE = re.compile(r'(/Adam(_1)?|^global_step|^beta[12]_power|^%s/.*)$' % LOSS_SCALE)  # no part of a net
 
 
 class Checkpoint:
@@ -30,7 +28,7 @@ class Checkpoint:
     """
 
     def __init__(self, path):
-        self.path = _readable(FILE_ENDING.sub('', path))
+        self.path = readable(FILE_ENDING.sub('', path))
         if not os.path.isfile(self.path + '.index') and not os.path.isfile(self.path):
             raise InputError('%s.index: no such checkpoint; train one with flownet2_train.py, or put a published one '
                              'there (README.md, "Weights")' % self.path)
@@ -39,7 +37,7 @@ class Checkpoint:
             self.shapes = self._reader.get_variable_to_shape_map()
             self.dtypes = self._reader.get_variable_to_dtype_map()
         except Exception as error:  # TensorFlow 1.15 and 2.x raise different kinds
-            raise InputError('%s: not a checkpoint that can be read (%s)' % (self.path, _first_line(error)))
+            raise InputError('%s: not a checkpoint that can be read (%s)' % (self.path, first_line(error)))
 
     def width(self):
         """The width of the nets in it, by the channels of a conv6 (1024 at width 1); 1 where there is none."""
@@ -74,7 +72,7 @@ class Checkpoint:
         try:
             value = self._reader.get_tensor(name)
         except Exception as error:
-            raise InputError('%s: %s cannot be read (%s)' % (self.path, name, _first_line(error)))
+            raise InputError('%s: %s cannot be read (%s)' % (self.path, name, first_line(error)))
         if not np.isfinite(value).all():
             raise InputError('%s: %s holds NaN or infinity' % (self.path, name))
         return value.astype(dtype, copy=False)
@@ -104,7 +102,7 @@ def restore(session, checkpoint, variables, complete):
                          % (checkpoint.path, _few(checkpoint.shapes), _few(by_name)))
     zero = [name for name in by_name if not found[name] and _is_deconv_bias(name)]
     missing = sorted(set(by_name) - set(loaded) - set(zero))
-    lacking = [name for name in missing if not name.startswith(SCOPE)]  # a run may go on in another precision
+    lacking = [name for name in missing if not name.startswith(LOSS_SCALE)]  # a run may go on in another precision
     if lacking and complete:
         raise InputError('%s: lacks %d of the %d variables of this net: %s'
                          % (checkpoint.path, len(lacking), len(by_name), _few(lacking)))
@@ -156,76 +154,11 @@ def _origin(checkpoint, net, report):
     return '' if found == name else ' from ' + '/'.join(found.split('/')[:-2])
 
 
-class Keeper:
-    """Keeps the newest state of a run as latest.ckpt-<step> and its best net as model-loss-<EPE>.ckpt in `folder`.
-
-    Must be made while the graph is still built: it adds the saving to it.
-    """
-
-    def __init__(self, folder, net_variables, all_variables):
-        self._folder = _readable(folder)
-        self._best = tf.train.Saver(net_variables, max_to_keep=None)
-        self._latest = tf.train.Saver(all_variables, max_to_keep=None)
-
-    def save_latest(self, session, step):
-        """Saves all that a run needs to go on."""
-        self._save(session, self._latest, 'latest.ckpt-', str(step))
-
-    def save_if_best(self, session, epe):
-        """Saves the net if its EPE (six digits) is below all that were saved before; tells whether it did."""
-        found = [float(number) for number in _kept(self._folder, 'model-loss-', r'(\d+\.\d{6})\.ckpt')]
-        better = round(epe, 6) < min(found, default=float('inf'))
-        if better:
-            self._save(session, self._best, 'model-loss-', '%.6f.ckpt' % epe)
-        return better
-
-    def _save(self, session, saver, kind, ending):
-        """Writes to a folder of its own, moves the files, the index (which makes a checkpoint of them) last."""
-        work = os.path.join(self._folder, '.saving')
-        shutil.rmtree(work, ignore_errors=True)
-        try:
-            os.mkdir(work)
-            saver.save(session, os.path.join(work, kind + ending), write_meta_graph=False, write_state=False)
-            for name in sorted(os.listdir(work)):  # ….data-…, then ….index
-                os.replace(os.path.join(work, name), os.path.join(self._folder, name))
-            _remove_others(self._folder, kind, kind + ending)
-        except (OSError, tf.errors.OpError) as error:
-            raise InputError('%s: the checkpoint cannot be written (%s)' % (self._folder, _first_line(error)))
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-
-
-def latest(folder):
-    """The prefix of the newest latest.ckpt-<step> in a folder, or None."""
-    steps = [int(step) for step in _kept(folder, 'latest.ckpt-', r'(\d+)')]
-    return os.path.join(folder, 'latest.ckpt-%d' % max(steps)) if steps else None
-
-
-def _readable(path):
-    """The path, unless TensorFlow could write a checkpoint there but not read it: it takes it for a pattern."""
+def readable(path):
+    """Returns the path; InputError if it is one that TensorFlow writes to but, taking it for a pattern, cannot read."""
     if '[' in path or '\\' in path:
         raise InputError('%s: TensorFlow reads no checkpoint from a path with [ or \\ in it' % path)
     return path
-
-
-def _kept(folder, kind, number):
-    """The numbers in the names of the whole checkpoints of a kind in a folder."""
-    matches = [re.match(re.escape(kind) + number + r'\.index$', name) for name in _names(folder)]
-    return [match.group(1) for match in matches if match]
-
-
-def _remove_others(folder, kind, kept):
-    """Removes the checkpoints of a kind but `kept`, and what a kill has left of such.
-
-    Of each the index goes first: what is left then is no checkpoint any more.
-    """
-    for name in sorted(_names(folder), reverse=True):
-        if name.startswith(kind) and FILE_ENDING.search(name) and not name.startswith(kept + '.'):
-            os.remove(os.path.join(folder, name))
-
-
-def _names(folder):
-    return os.listdir(folder) if os.path.isdir(folder) else []
 
 
 def _is_deconv_bias(name):
@@ -237,5 +170,6 @@ def _few(names):
     return ', '.join(names[:3]) + (', …' if len(names) > 3 else '')
 
 
-def _first_line(error):
+def first_line(error):
+    """The first line of an error's message, since TensorFlow's go on for pages."""
     return (str(error).splitlines() or [type(error).__name__])[0][:200]

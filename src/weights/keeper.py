@@ -1,0 +1,73 @@
+"""The checkpoints that a run keeps: its newest state and its best net, whole at any moment that it may be killed at."""
+import os
+import re
+import shutil
+
+from src.files import InputError
+from src.tf import tf
+from src.weights.checkpoint import FILE_ENDING, first_line, readable
+
+
+class Keeper:
+    """Keeps the newest state of a run as latest.ckpt-<step> and its best net as model-loss-<EPE>.ckpt in `folder`.
+
+    Must be made while the graph is still built: it adds the saving to it.
+    """
+
+    def __init__(self, folder, net_variables, all_variables):
+        self._folder = readable(folder)
+        self._best = tf.train.Saver(net_variables, max_to_keep=None)
+        self._latest = tf.train.Saver(all_variables, max_to_keep=None)
+
+    def save_latest(self, session, step):
+        """Saves all that a run needs to go on."""
+        self._save(session, self._latest, 'latest.ckpt-', str(step))
+
+    def save_if_best(self, session, epe):
+        """Saves the net if its EPE (six digits) is below all that were saved before; tells whether it did."""
+        found = [float(number) for number in _kept(self._folder, 'model-loss-', r'(\d+\.\d{6})\.ckpt')]
+        better = round(epe, 6) < min(found, default=float('inf'))
+        if better:
+            self._save(session, self._best, 'model-loss-', '%.6f.ckpt' % epe)
+        return better
+
+    def _save(self, session, saver, kind, ending):
+        """Writes to a folder of its own, moves the files, the index (which makes a checkpoint of them) last."""
+        work = os.path.join(self._folder, '.saving')
+        shutil.rmtree(work, ignore_errors=True)
+        try:
+            os.mkdir(work)
+            saver.save(session, os.path.join(work, kind + ending), write_meta_graph=False, write_state=False)
+            for name in sorted(os.listdir(work)):  # ….data-…, then ….index
+                os.replace(os.path.join(work, name), os.path.join(self._folder, name))
+            _remove_others(self._folder, kind, kind + ending)
+        except (OSError, tf.errors.OpError) as error:
+            raise InputError('%s: the checkpoint cannot be written (%s)' % (self._folder, first_line(error)))
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def latest(folder):
+    """The prefix of the newest latest.ckpt-<step> in a folder, or None."""
+    steps = [int(step) for step in _kept(folder, 'latest.ckpt-', r'(\d+)')]
+    return os.path.join(folder, 'latest.ckpt-%d' % max(steps)) if steps else None
+
+
+def _kept(folder, kind, number):
+    """The numbers in the names of the whole checkpoints of a kind in a folder."""
+    matches = [re.match(re.escape(kind) + number + r'\.index$', name) for name in _names(folder)]
+    return [match.group(1) for match in matches if match]
+
+
+def _remove_others(folder, kind, kept):
+    """Removes the checkpoints of a kind but `kept`, and what a kill has left of such.
+
+    Of each the index goes first: what is left then is no checkpoint any more.
+    """
+    for name in sorted(_names(folder), reverse=True):
+        if name.startswith(kind) and FILE_ENDING.search(name) and not name.startswith(kept + '.'):
+            os.remove(os.path.join(folder, name))
+
+
+def _names(folder):
+    return os.listdir(folder) if os.path.isdir(folder) else []
