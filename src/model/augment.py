@@ -1,7 +1,7 @@
 """The augmentation of FlowNet 2.0's training as one batched graph: it runs beside the network, on the same device.
 
 The numbers come from augment_draws.py and the colours change in augment_colours.py; here are the geometry and the
-whole. (FlowNet 2.0, supplement; Caffe's DataAugmentation and FlowAugmentation layers; spec.md, section 6.)
+whole. (FlowNet 2.0, supplement; Caffe's DataAugmentation and FlowAugmentation layers; docs/spec.md, section 6.)
 """
 import math
 

@@ -1,4 +1,4 @@
-"""The training losses (FlowNet 2.0, section 3; spec: the Caffe solvers), on predictions and true flows alike."""
+"""The training losses (FlowNet 2.0, section 3; docs/spec.md: the Caffe solvers), on predictions and true flows alike."""
 from src.model.estimator import network_size, resize_flow
 from src.model.ops import channel_norm, resize
 from src.model.target import float32
