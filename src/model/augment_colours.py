@@ -1,7 +1,10 @@
-"""What the augmentation does to colours, with numbers from augment_draws.py (Caffe's DataAugmentation layer; docs/spec.md,
-section 6). Images are planes here, float [N, 3, P], blue, green, red, 0…255, P pixels each: so the numbers of a pair
-lie along the first two dimensions, and a CPU takes the third in long strides. A step leaves a pair whose numbers are
-neutral as it was, to the bit."""
+"""What the augmentation does to colours, with numbers from augment_draws.py (Caffe's DataAugmentation layer;
+docs/spec.md, section 6).
+
+Images are planes here, float [N, 3, P], blue, green, red, 0…255, P pixels each: so the numbers of a pair lie along the
+first two dimensions, and a CPU takes the third in long strides. A step leaves a pair whose numbers are neutral as it
+was, to the bit.
+"""
 import numpy as np
 
 from src.model.augment_draws import identity

@@ -1,8 +1,8 @@
 """The random numbers of the augmentation: FlowNet2's table as data, and how numbers are drawn from it, in numpy.
 
 The numbers are drawn on the host, a handful per pair, and fed to augment.py, which applies them. They can as well be
-set by hand: start from `identity`. (FlowNet 2.0, supplement; Caffe's layer GenerateAugmentationParameters; docs/spec.md,
-section 6.)
+set by hand: start from `identity`. (FlowNet 2.0, supplement; Caffe's layer GenerateAugmentationParameters;
+docs/spec.md, section 6.)
 """
 import collections
 
