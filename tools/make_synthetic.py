@@ -2,6 +2,8 @@
 
     python tools/make_synthetic.py --out data/synthetic --pairs 1000 --val 100
 
+    python tools/make_synthetic.py --out data/small --pairs 1000 --motion small --textures PHOTOGRAPHS
+
 OUT/data/00001_img1.ppm, 00001_img2.ppm, 00001_flow.flo, ...; OUT/FlyingChairs_train_val.txt (1 = train, 2 = val, a line
 a pair); OUT/train.txt and OUT/val.txt (the three files of a pair a line); OUT/config.json. Stopped and started again
 with the same flags it goes on where it was; what it writes does not depend on --workers.
@@ -17,6 +19,7 @@ from tqdm import tqdm
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from src.data.motion import LAWS
 from src.data.synthetic import generate
 from src.files import InputError, make_folder, write_json, write_text
 from src.flow.io import write_flo, write_image
@@ -25,16 +28,20 @@ from src.run import flags
 PARTS = ('data/%05d_img1.ppm', 'data/%05d_img2.ppm', 'data/%05d_flow.flo')
 IMAGES = ('.jpg', '.jpeg', '.png', '.ppm')
 LEAST = 64  # pixels: the nets halve an image six times
+VAL_EVERY = 8  # one photograph of so many, by name, is kept for validation
+FORMER = {'motion': 'chairs', 'motion_blur': 0}  # what a config.json without these means
 
 
 def main():
     args = parse()
-    photographs = find_photographs(args.textures) if args.textures is not None else []
+    photographs = find_photographs(args.textures, args.textures_part) if args.textures is not None else []
     claim(args.out, {'pairs': args.pairs, 'val': args.val, 'size': list(args.size), 'seed': args.seed,
+                      'motion': args.motion, 'motion_blur': args.motion_blur,
                       'textures': [os.path.basename(path) for path in photographs]})
     make_folder(os.path.join(args.out, 'data'))
     missing = [number for number in range(1, args.pairs + 1) if not is_complete(args.out, number)]
-    tasks = [(args.out, number, args.seed, args.size, photographs) for number in missing]
+    settings = (args.seed, args.size, photographs, args.motion, args.motion_blur)
+    tasks = [(args.out, number) + settings for number in missing]
     with multiprocessing.Pool(args.workers, prepare_worker) as pool:
         for _ in tqdm(pool.imap_unordered(write_pair, tasks), total=args.pairs,
                            initial=args.pairs - len(missing), unit='pair', disable=None):
@@ -54,14 +61,23 @@ def parse():
     add('--workers', default=multiprocessing.cpu_count(), type=flags.whole(1), help='processes')
     add('--textures', help='folder of photographs (%s) to cut textures from; else they are procedural'
         % ' '.join(IMAGES))
+    add('--textures_part', choices=('all', 'train', 'val'), default='all',
+        help='which of the photographs: val is every eighth one by name, train the others')
+    add('--motion', choices=tuple(LAWS), default='chairs',
+        help='law of motion: as FlyingChairs; mostly below 2 px; or as FlyingThings3D and driving')
+    add('--motion_blur', type=flags.number, default=0, metavar='SHARE', help='of the pairs that motion blurs, 0...1')
     args = parser.parse_args()
     if args.val > args.pairs:
         parser.error('--val %d: more than --pairs %d' % (args.val, args.pairs))
+    if not 0 <= args.motion_blur <= 1:
+        parser.error('--motion_blur %g: it is a share of the pairs, 0...1' % args.motion_blur)
+    if args.textures is None and args.textures_part != 'all':
+        parser.error('--textures_part %s: of which photographs? --textures names their folder' % args.textures_part)
     return args
 
 
-def find_photographs(folder):
-    """The paths of the images in `folder`, sorted.
+def find_photographs(folder, part='all'):
+    """The paths of the images in `folder`, sorted: all of them, each eighth one (val), or the rest (train).
 
     Raises:
         InputError: it cannot be read, or holds none.
@@ -72,7 +88,11 @@ def find_photographs(folder):
         raise InputError('--textures %s: cannot be read (%s)' % (folder, error.strerror))
     if not names:
         raise InputError('--textures %s: no images there (%s)' % (folder, ' '.join(IMAGES)))
-    return [os.path.join(folder, name) for name in names]
+    chosen = [name for index, name in enumerate(names)
+              if part == 'all' or (index % VAL_EVERY == VAL_EVERY - 1) == (part == 'val')]
+    if not chosen:
+        raise InputError('--textures %s: %d images; val is every %dth' % (folder, len(names), VAL_EVERY))
+    return [os.path.join(folder, name) for name in chosen]
 
 
 def claim(out, config):
@@ -89,7 +109,7 @@ def claim(out, config):
                 former = json.load(file)
         except (OSError, ValueError) as error:
             raise InputError('%s: cannot be read (%s)' % (path, error))
-        if former != config:
+        if not isinstance(former, dict) or dict(FORMER, **former) != config:
             raise InputError('%s: written with other settings, which %s lists' % (out, path))
     elif os.listdir(out):
         raise InputError('%s: not empty, and without the config.json of an earlier run' % out)
@@ -108,9 +128,9 @@ def prepare_worker():
 
 
 def write_pair(task):
-    """Renders and writes one pair; it depends on the seed, its number, the size and the photographs only."""
-    out, number, seed, size, photographs = task
-    sample, _ = generate([seed, number], size, photographs)
+    """Renders and writes one pair; it depends on its number and the settings only."""
+    out, number, seed, size, photographs, motion, motion_blur = task
+    sample, _ = generate([seed, number], size, photographs, motion, motion_blur)
     image_a, image_b, flow = [os.path.join(out, part % number) for part in PARTS]
     write_image(image_a, sample.image_a)
     write_image(image_b, sample.image_b)

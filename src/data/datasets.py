@@ -17,8 +17,8 @@ are believed.
 """
 
 
-class GeneratedPair(collections.namedtuple('GeneratedPair', 'seed size scene')):
-    """A pair without files, made by synthetic.generate from its seed and size (H, W)."""
+class GeneratedPair(collections.namedtuple('GeneratedPair', 'seed size scene law', defaults=('chairs',))):
+    """A pair without files, made by synthetic.generate from its seed, size (H, W) and law of motion."""
     __slots__ = ()
     occlusion = None  # no file of it, as in a Pair
 
@@ -67,7 +67,7 @@ def load(pair):
         InputError: an unreadable file, or sizes that differ.
     """
     if isinstance(pair, GeneratedPair):
-        return generate(pair.seed, pair.size)[0]
+        return generate(pair.seed, pair.size, law=pair.law)[0]
     image_a, image_b = read_image(pair.image_a), read_image(pair.image_b)
     same_size(pair.image_a, image_a, pair.image_b, image_b)
     flow, valid = read_flow(pair.flow)

@@ -11,7 +11,7 @@
     kitti      KITTI 2012 or 2015: [training/]colored_0 (else image_0) or image_2/000000_10.png, 000000_11.png and
                flow_occ/000000_10.png; it has no official split: val is every fifth pair, 000000, 000005, …
     list       any folder with train.txt and val.txt, as datasets.read_list takes them
-    synthetic  no folder but a seed: pairs that are generated as they are needed
+    synthetic  no folder but SEED or SEED:LAW (see motion.py): pairs that are generated as they are needed
 
 Pairs come in the order of their names and numbers. A sequence has a pair wherever both frames lie between its first
 and its last one; every file of such a pair must be there.
@@ -21,6 +21,7 @@ import glob
 import os
 
 from src.data.datasets import GeneratedPair, Pair, read_list
+from src.data.motion import LAWS
 from src.files import InputError
 
 SPLITS = ('train', 'val', 'all')
@@ -29,7 +30,7 @@ THINGS_MOST = 1000  # pixels: some of FlyingThings3D's flows are absurd, and no 
 GENERATED = {'train': 20000, 'val': 20}  # pairs
 
 Source = collections.namedtuple('Source', 'kind path weight')
-Source.__doc__ = """One part of --dataset: its kind, its folder (synthetic: the seed, as text) and its weight."""
+Source.__doc__ = """One part of --dataset: its kind, its folder (synthetic: SEED or SEED:LAW) and its weight."""
 
 
 def tell_kind(folder):
@@ -209,14 +210,18 @@ def _list(root, split, status):
     return [pair for part in _parts(split) for pair in read_list(os.path.join(root, part + '.txt'), root, status)]
 
 
-def _generated(seed, split, size):
-    size = tuple(size)
+def _generated(text, split, size):
+    seed, _, law = text.partition(':')
+    size, law = tuple(size), law if ':' in text else 'chairs'
     if not (seed.isdecimal() and int(seed) < 2 ** 32):
-        raise InputError('synthetic:%s: the seed is a whole number from 0 to %d' % (seed, 2 ** 32 - 1))
+        raise InputError('synthetic:%s: the seed is a whole number from 0 to %d' % (text, 2 ** 32 - 1))
+    if law not in LAWS:
+        raise InputError('synthetic:%s: no law of motion is called %r; there are %s' % (text, law, ', '.join(LAWS)))
     if min(size) < 64:
-        raise InputError('synthetic:%s: pairs of %d x %d (height x width); the least is 64 x 64' % ((seed,) + size))
+        raise InputError('synthetic:%s: pairs of %d x %d (height x width); the least is 64 x 64' % ((text,) + size))
+    scene = 'synthetic' if law == 'chairs' else 'synthetic ' + law
     # Three numbers make up a seed; tools/make_synthetic.py takes two, so that what it writes never comes again here.
-    return [GeneratedPair((int(seed), SPLITS.index(part), number), size, 'synthetic')
+    return [GeneratedPair((int(seed), SPLITS.index(part), number), size, scene, law)
             for part in _parts(split) for number in range(GENERATED[part])]
 
 

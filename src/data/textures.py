@@ -51,6 +51,21 @@ def photograph(rng, size, image):
     return _finished(crop[:, ::rng.choice((-1, 1))].astype(np.float32))
 
 
+def whole_photograph(rng, size, image):
+    """A photograph, mirrored at random, scaled just so that it covers `size`, (H, W): float32 (H or more, W or more, 3)."""
+    scale = max(size[0] / image.shape[0], size[1] / image.shape[1])
+    shape = [max(int(np.ceil(scale * side - 1e-6)), 1) for side in image.shape[1::-1]]  # (w, h)
+    image = cv2.resize(image, tuple(shape), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    return _finished(image[:, ::rng.choice((-1, 1))].astype(np.float32))
+
+
+def flat(rng, size):
+    """One colour or a soft slope of it, without any detail that would show a motion: float32 (H, W, 3)."""
+    colour = _colour(rng)
+    slope = rng.choice([0, rng.uniform(10, 60)]) * rng.uniform(-1, 1, 3)
+    return np.clip(colour + (_gradient(rng, size)[..., None] - .5) * slope, 0, 255).astype(np.float32)
+
+
 def _finished(texture):
     return np.clip(cv2.GaussianBlur(texture, (0, 0), SIGMA), 0, 255)
 

@@ -120,7 +120,7 @@ def val_flags():
 
 def add_pairs_flags(parser):
     """Adds what decides the pairs that are measured."""
-    parser.add_argument('--dataset', required=True, help='data folders: [KIND:]FOLDER,… or synthetic:SEED')
+    parser.add_argument('--dataset', required=True, help='data folders: [KIND:]FOLDER,… or synthetic:SEED[:LAW]')
     parser.add_argument('--test_file', default='', help="list of pairs; empty: the data set's own split")
     parser.add_argument('--split', choices=('val', 'train', 'all'), default='val', help='which, where no list is given')
     parser.add_argument('--status', choices=('clean', 'final'), default='clean',
@@ -139,7 +139,7 @@ def train_flags(arguments=None):
     add = parser.add_argument
     add('--stage', choices=sorted(STAGES), default='sintel', help='a stage of the training: net, schedule, crops, …')
     add('--schedule', choices=sorted(SCHEDULES), help='learning rates and steps')
-    add('--dataset', default='./data/sintel', help='data folders: [KIND:]FOLDER[@WEIGHT],… or synthetic:SEED')
+    add('--dataset', default='./data/sintel', help='data folders: [KIND:]FOLDER[@WEIGHT],… or synthetic:SEED[:LAW]')
     add('--status', choices=('clean', 'final'), default='clean', help='rendering pass of Sintel and FlyingThings3D')
     add('--train_file', default='', help="list of the pairs to train on; empty: the data set's own split")
     add('--val_file', default='', help="list of the pairs to validate on; empty: the data set's own split")
