@@ -144,6 +144,15 @@ def test_synthetic_pairs_come_from_the_seed_alone():
     assert isinstance(train[0], GeneratedPair) and (train[0].scene, train[0].occlusion) == ('synthetic', None)
 
 
+def test_synthetic_pairs_take_a_law():
+    plain, chairs, small, large = [find_pairs(Source('synthetic', text, 1), 'val', size=(64, 96))
+                                   for text in ('7', '7:chairs', '7:small', '7:large')]
+    assert plain == chairs and (small[0].law, small[0].scene) == ('small', 'synthetic small')
+    images = [load(pairs[0]).image_a for pairs in (plain, small, large)]
+    for one, two in ((0, 1), (0, 2), (1, 2)):
+        assert np.mean(images[one] == images[two]) < .2
+
+
 # What is wrong.
 
 def test_a_folder_of_no_layout_is_told_what_was_looked_for(tmp_path):
@@ -230,7 +239,13 @@ def test_chairs_are_counted_from_one(tree):
     assert 'the pairs go from 0 to 5' in message(find_pairs, Source('chairs', root, 1), 'val')
 
 
-@pytest.mark.parametrize('seed', ['', 'x', '-1', '1.5', str(2 ** 32)])
+def test_a_wrong_law_of_synthetic_pairs():
+    for text in ('7:', '7:fast', '7:small:large'):
+        said = message(find_pairs, Source('synthetic', text, 1), 'val', 'clean', (64, 64))
+        assert said.startswith('synthetic:%s: ' % text) and 'chairs, small, large' in said
+
+
+@pytest.mark.parametrize('seed', ['', 'x', '-1', '1.5', str(2 ** 32), 'small', ':small'])
 def test_a_wrong_seed_of_synthetic_pairs(seed):
     assert 'the seed is a whole number' in message(find_pairs, Source('synthetic', seed, 1), 'val', 'clean', (64, 64))
 

@@ -111,8 +111,9 @@ def _source(part):
     if kind == 'synthetic':
         return Source(kind, path, weight)
     if not os.path.isdir(path):
-        raise InputError('--dataset: %r is no folder; what it takes are FOLDER, KIND:FOLDER (%s) and synthetic:SEED[:LAW], '
-                         'each perhaps with @WEIGHT, with commas between them' % (path, ', '.join(KINDS[:-1])))
+        raise InputError('--dataset: %r is no folder; what it takes are FOLDER, KIND:FOLDER (%s) and '
+                         'synthetic:SEED[:LAW], each perhaps with @WEIGHT, with commas between them'
+                         % (path, ', '.join(KINDS[:-1])))
     return Source(kind or tell_kind(path), path, weight)
 
 

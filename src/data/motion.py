@@ -8,11 +8,18 @@ and lead from A to B. An object's own motion comes before that of the camera.
             camera: translation h(2, 2, 30) in x and y, turn h(1.3, 2, 10, .3), zoom 1 + h(.1, 2, .07, .6)
             objects: translation h(1.7, 3, 100), turn h(2, 2, 30, .7), zoom 1 + h(.4, 2, .2, .7), shear h(.2, 2, .1, .3)
     small   what ChairsSDHom is for: affine, mostly below 2 px, half of the backgrounds still, many areas of one colour
-            camera: translation h(1.35, 2, 8), turn h(.35, 2, 1, .5), zoom 1 + h(.07, 2, .02, .5)
-            objects: translation h(1.2, 2.5, 15), turn h(.9, 2, 8, .5), zoom 1 + h(.14, 2, .05, .5),
+            camera: translation h(1.25, 2, 8), turn h(.35, 2, 1, .5), zoom 1 + h(.07, 2, .02, .5)
+            objects: translation h(1.1, 2.5, 15), turn h(.9, 2, 8, .5), zoom 1 + h(.14, 2, .05, .5),
             shear h(.1, 2, .03, .3)
     large   FlyingThings3D and driving: homographies; a camera that pans, rolls, tilts and travels, towards a focus of
             expansion and sideways, by which near objects move more; more thin things, poles across the frame
+
+Measured over 200 pairs of 384x512 with photographs, |flow| in px, at all pixels:
+
+              median   mean    99 %   99.9 %   below 2 px   occluded
+    chairs      7.3    10.9     68      107        14 %        10 %
+    small       0.8     1.9     11       16        66 %       2.4 %    exactly 0: 40 %
+    large      14.7    20.6    107      141         3 %        17 %
 """
 import collections
 
@@ -98,13 +105,13 @@ def _chairs_body(rng, unit, centre, radius):
 def _small_camera(rng, size):
     if rng.rand() < .25:  # with the flat backgrounds, a third of all, it is half of them that stand still
         return still
-    motion = affine(_middle(size), size[1] / 512 * heavy(rng, 1.35, 2, 8, count=2),
+    motion = affine(_middle(size), size[1] / 512 * heavy(rng, 1.25, 2, 8, count=2),
                     turn=heavy(rng, .35, 2, 1, chance=.5), zoom=1 + heavy(rng, .07, 2, .02, chance=.5))
     return lambda nearness: motion
 
 
 def _small_body(rng, unit, centre, radius):
-    return affine(centre, unit * heavy(rng, 1.2, 2.5, 15, count=2), turn=heavy(rng, .9, 2, 8, chance=.5),
+    return affine(centre, unit * heavy(rng, 1.1, 2.5, 15, count=2), turn=heavy(rng, .9, 2, 8, chance=.5),
                   zoom=1 + heavy(rng, .14, 2, .05, chance=.5), shear=heavy(rng, .1, 2, .03, chance=.3))
 
 

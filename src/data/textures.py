@@ -52,7 +52,7 @@ def photograph(rng, size, image):
 
 
 def whole_photograph(rng, size, image):
-    """A photograph, mirrored at random, scaled just so that it covers `size`, (H, W): float32 (H or more, W or more, 3)."""
+    """A photograph, mirrored at random, scaled so that it just covers `size`, (H, W): float32 (>= H, >= W, 3)."""
     scale = max(size[0] / image.shape[0], size[1] / image.shape[1])
     shape = [max(int(np.ceil(scale * side - 1e-6)), 1) for side in image.shape[1::-1]]  # (w, h)
     image = cv2.resize(image, tuple(shape), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
