@@ -118,6 +118,9 @@ def test_homographies():
     np.testing.assert_allclose(move(bounded(motion, centre, 100), centre[None]), [[80, 110]])
     np.testing.assert_allclose(move(at_time(motion, 1), points), move(motion, points))
     np.testing.assert_allclose(move(at_time(motion, 0), points), points)
+    far = np.array([500., 300.])  # a small thing that tilts steeply: its horizon lies between it and the frame's corner
+    before, after = [move(at_time(tilt(far, np.array([.01, 0])), time), far + [[10, 5]]) for time in (0, .1)]
+    assert np.abs(after - before).max() < .2
 
 
 def test_motion_blur_leaves_the_flow():

@@ -76,8 +76,11 @@ def is_affine(matrix):
 
 
 def at_time(motion, time):
-    """The motion until `time`, where A is at 0 and B at 1: under an affine one every point goes straight and evenly."""
-    return np.eye(3) + time * (motion / motion[2, 2] - np.eye(3))
+    """The motion until `time`, where A is at 0 and B at 1: under an affine one every point goes straight and evenly.
+
+    Not scaled to motion[2, 2] = 1, which is at the frame's corner: what tilts has its denominator near 1 on itself.
+    """
+    return np.eye(3) + time * (motion - np.eye(3))
 
 
 # Cameras and objects.
