@@ -210,7 +210,8 @@ def test_tool_goes_on_where_one_without_laws_began(tmp_path):
 @pytest.mark.parametrize('flags, text', [
     (['--motion', 'fast'], 'small'), (['--motion_blur', '1.5'], '--motion_blur 1.5'), (['--motion_blur', '-1'], '-1'),
     (['--textures_part', 'val'], '--textures_part val'),
-    (['--size', '63,64'], '63 is less than 64'), (['--size', '64'], "'64' is not a size"), (['--pairs', '0'], '0 is less'),
+    (['--size', '63,64'], '63 is less than 64'), (['--size', '64'], "'64' is not a size"),
+    (['--pairs', '0'], '0 is less'),
     (['--pairs', 'many'], 'many'), (['--val', '4'], '--val 4'), (['--workers', '-1'], '-1 is less'),
     (['--seed', '-1'], '-1 is less'), (['--textures', 'nowhere'], 'nowhere'), (['--textures', '.'], 'no images')])
 def test_tool_refuses_in_one_line(tmp_path, monkeypatch, flags, text):

@@ -65,7 +65,7 @@ def parse():
         help='which of the photographs: val is every eighth one by name, train the others')
     add('--motion', choices=tuple(LAWS), default='chairs',
         help='law of motion: as FlyingChairs; mostly below 2 px; or as FlyingThings3D and driving')
-    add('--motion_blur', type=flags.number, default=0, metavar='SHARE', help='of the pairs that motion blurs, 0...1')
+    add('--motion_blur', type=flags.number, default=0, metavar='SHARE', help='how many are blurred by it, 0...1')
     args = parser.parse_args()
     if args.val > args.pairs:
         parser.error('--val %d: more than --pairs %d' % (args.val, args.pairs))
