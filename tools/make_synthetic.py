@@ -46,6 +46,8 @@ def main():
         for _ in tqdm(pool.imap_unordered(write_pair, tasks), total=args.pairs,
                            initial=args.pairs - len(missing), unit='pair', disable=None):
             pass
+        pool.close()  # each process ends by itself; one that is sent SIGTERM while Python clears away may miss it
+        pool.join()
     write_lists(args.out, args.pairs, args.val)
 
 
