@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
-"""Measures the endpoint error of a net over pairs: flags → session → one call."""
+"""Measures the endpoint error of a net over pairs: flags → device → one call."""
 from src.data.mixture import find_mixture
-from src.device.device import session_config, speed_from
-from src.device.npu import options_from
+from src.device.opening import device_from_flags
 from src.files import check_folder
 from src.run import flags
 from src.run.evaluate import evaluate, report
@@ -10,12 +9,12 @@ from src.run.inference import load_flownet
 
 
 def main():
-    args = flags.val_flags().parse_args()
+    args = flags.val_flags()
     pairs = find_mixture(args.dataset, args.split, args.status, args.image_size, args.test_file).pairs
-    config = session_config(args.chip, args.gpu_device, npu_options=options_from(args), speed=speed_from(args))
+    device = device_from_flags(args)
     if args.result:
         check_folder(args.result)
-    flownet, session = load_flownet(args.net, args.checkpoint, config, args.image_size, args.batch_size)
+    flownet, session = load_flownet(args.net, args.checkpoint, device, args.image_size, args.batch_size)
     with session:
         table, rate = evaluate(lambda a, b: flownet(session, a, b), pairs, args.batch_size)
     report(table, rate, args.result, vars(args))

@@ -9,12 +9,13 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
 from src.data.synthetic import generate
-from src.device.device import session_config
+from src.device.opening import open_device
 from src.files import make_folder
 from src.run import export, flags
 from src.run.inference import load_flownet
 from src.tf import tf
-from src.weights.checkpoint import Checkpoint, restore
+from src.weights.filling import restore
+from src.weights.formats import open_weights
 
 
 def main():
@@ -26,24 +27,24 @@ def main():
     parser.add_argument('--output', default=os.path.join(ROOT, 'offline_infer', 'flownet2.pb'), help='file to write')
     args = parser.parse_args()
     make_folder(os.path.dirname(os.path.abspath(args.output)))
-    config = session_config('cpu')
-    export.write(args.output, frozen(args, config))
+    device = open_device('cpu')
+    export.write(args.output, frozen(args, device))
     print('%s: input_a float32 [%d, 2, %d, %d, 3] → output float32 [%d, %d, %d, 2]'
           % ((args.output,) + 2 * ((args.batch_size,) + args.image_size)), flush=True)
-    difference, largest = compare(args, config)
+    difference, largest = compare(args, device)
     print('largest difference from the checkpoint: %.2g pixels (the largest motion is %.2f)' % (difference, largest))
 
 
-def frozen(args, config):
+def frozen(args, device):
     """The tf.GraphDef to be written."""
-    checkpoint = Checkpoint(args.ckpt)
-    with tf.Graph().as_default(), tf.Session(config=config) as session:
-        export.build(args.net, checkpoint.width(), args.image_size, args.batch_size)
-        restore(session, checkpoint, tf.global_variables(), complete=True)
+    weights = open_weights(args.ckpt)
+    with tf.Graph().as_default(), tf.Session(config=device.config) as session:
+        export.build(args.net, weights.width(), args.image_size, args.batch_size)
+        restore(session, weights, tf.global_variables(), complete=True)
         return export.freeze(session)
 
 
-def compare(args, config):
+def compare(args, device):
     """Runs the file and the net of flownet2_val.py on one generated pair.
 
     Returns:
@@ -52,10 +53,10 @@ def compare(args, config):
     height, width = args.image_size
     sample = generate(0, (max(64, height), max(64, width)))[0]  # smaller ones are not generated
     images = np.stack([sample.image_a, sample.image_b])[:, :height, :width]
-    with export.FrozenNet(args.output, config) as net:
+    with export.FrozenNet(args.output, device.config) as net:
         flow = net(images[None].astype(np.float32) / 255)[0]  # (H, W, 2)
     with tf.Graph().as_default():
-        flownet, session = load_flownet(args.net, args.ckpt, config, args.image_size, args.batch_size)
+        flownet, session = load_flownet(args.net, args.ckpt, device, args.image_size, args.batch_size)
         with session:
             expected = flownet(session, images[:1], images[1:])[0]
     return np.abs(flow - expected).max(), np.abs(expected).max()

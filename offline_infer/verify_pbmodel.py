@@ -11,7 +11,7 @@ sys.path.insert(0, ROOT)
 HERE = os.path.join(ROOT, 'offline_infer')
 
 from src.data.prepared import read_raw
-from src.device.device import session_config
+from src.device.opening import open_device
 from src.files import InputError, make_folder, replacing
 from src.run import flags
 from src.run.export import FrozenNet
@@ -27,7 +27,7 @@ def main():
     args = parser.parse_args()
     paths = inputs(args.image_path)
     seconds = []
-    with FrozenNet(args.pb, session_config(args.chip, args.gpu_device)) as net:
+    with FrozenNet(args.pb, open_device(args.chip, args.gpu_device).config) as net:
         make_folder(args.output)
         batch_size = net.shape[0]
         for start in range(0, len(paths), batch_size):

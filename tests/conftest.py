@@ -11,14 +11,6 @@ os.environ['CUDA_VISIBLE_DEVICES'] = ''  # the numbers are float32's; a GPU woul
 sys.path[:0] = [ROOT, os.path.join(ROOT, 'tools'), os.path.dirname(os.path.abspath(__file__))]
 
 
-@pytest.fixture(autouse=True)
-def as_at_the_start():
-    """Graphs of the next test are made as if no device had been opened in this one."""
-    yield
-    if 'src.model.target' in sys.modules:
-        sys.modules['src.model.target'].use()
-
-
 @pytest.fixture
 def session():
     """A session on a new graph, on the CPU."""

@@ -14,18 +14,19 @@ import numpy as np
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path[:0] = [ROOT, os.path.join(ROOT, 'tools')]
 
-from draw_weights import fill
-from src.device.device import Speed, open_device
+from draw_weights import draw_by_name
+from src.device.opening import Speed, open_device
+from src.model.build_options import building
 from src.model.correlation import stock_correlation
 from src.model.estimator import estimate
-from src.model.layers import PREPARED
 from src.model.native_correlation import native_correlation
 from src.native import build
 from src.tf import tf
 
 GOLDEN = os.path.join(ROOT, 'tests', 'golden')
 
-SHAPES = [(1, 1, 1, 1), (2, 5, 7, 3), (1, 9, 47, 13), (1, 43, 66, 24), (3, 6, 9, 96), (2, 17, 35, 130), (2, 40, 56, 256)]
+SHAPES = [(1, 1, 1, 1), (2, 5, 7, 3), (1, 9, 47, 13), (1, 43, 66, 24), (3, 6, 9, 96), (2, 17, 35, 130),
+          (2, 40, 56, 256)]
 TOLERANCES = {tf.float32: 1e-5, tf.float16: 1e-3}  # of the largest value; a half has 11 bits
 CASES = [('thin_64x128', net) for net in ('C', 'S', 'SD', 'CS', 'CSS', '2')] + [('full_128x192', '2')]
 BOUNDS = {'fp32': 1e-4, 'tf32': .03, 'amp': .03}  # of the mean error, in shares of the mean flow
@@ -61,15 +62,15 @@ def _check(shape, dtype):
 
 def check_nets(precision):
     """Prints how far the golden flows are in a precision; returns whether that is within the bounds."""
-    config = open_device('gpu', speed=Speed('native', precision)).config
+    device = open_device('gpu', speed=Speed('native', precision))
     shares = []
     for file, net in CASES:
         golden = np.load(os.path.join(GOLDEN, file + '.npz'))
-        with tf.Graph().as_default(), tf.Session(config=config) as session:
+        with tf.Graph().as_default(), tf.Session(config=device.config) as session:
             images = [tf.constant(golden[name][None].astype(np.float32)) for name in ('image_a', 'image_b')]
-            flow = estimate(net, *images, width=float(golden['width'])).flow
-            fill(session, int(golden['seed']))
-            session.run(tf.get_collection(PREPARED))
+            with building(device.build_options):
+                flow = estimate(net, *images, width=float(golden['width'])).flow
+            draw_by_name(session, int(golden['seed']))
             error = np.abs(session.run(flow)[0] - golden['flow_' + net])
         shares.append(error.mean() / np.abs(golden['flow_' + net]).mean())
         print('%-13s %-3s %s  mean error %.1e px, largest %.1e, %.1e of the mean flow%s' % (

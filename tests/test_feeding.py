@@ -1,4 +1,5 @@
 """Batches on their way to the graph: the same by tf.data and as arrays, and errors that stay one line."""
+import collections
 import itertools
 
 import numpy as np
@@ -10,25 +11,28 @@ from src.run.feeding import Feed
 from src.tf import tf
 
 
+Numbers = collections.namedtuple('Numbers', 'x y')
+
+
 def numbered(end=None):
-    """Batches {'x': [n, n], 'y': [n]}; after `end` of them an error."""
+    """Batches of x = [n, n], y = [n]; after `end` of them an error."""
     for number in itertools.count() if end is None else range(end):
-        yield {'x': np.full(2, number, np.float32), 'y': np.array([number], np.uint8)}
+        yield Numbers(np.full(2, number, np.float32), np.array([number], np.uint8))
     raise InputError('a.png: cut short')
 
 
-@pytest.mark.parametrize('as_arrays', [True, False])
-def test_every_batch_once_in_order(session, as_arrays):
-    feed = Feed(numbered(), as_arrays)
+@pytest.mark.parametrize('feeds_numpy', [True, False])
+def test_every_batch_once_in_order(session, feeds_numpy):
+    feed = Feed(numbered(), feeds_numpy)
     added = tf.placeholder(tf.float32, [])
-    total = tf.reduce_sum(feed.tensors['x']) + tf.cast(feed.tensors['y'][0], tf.float32) + added
+    total = tf.reduce_sum(feed.tensors.x) + tf.cast(feed.tensors.y[0], tf.float32) + added
     feed.start(session)
     assert [feed.run(session, total, {added: 100}) for _ in range(5)] == [100, 103, 106, 109, 112]
     assert feed.lap() >= 0
 
 
-@pytest.mark.parametrize('as_arrays', [True, False])
-def test_memory_goes_round_but_not_before_the_graph_has_used_it(session, as_arrays):
+@pytest.mark.parametrize('feeds_numpy', [True, False])
+def test_memory_goes_round_but_not_before_the_graph_has_used_it(session, feeds_numpy):
     places = set()
 
     def filled():
@@ -36,11 +40,11 @@ def test_memory_goes_round_but_not_before_the_graph_has_used_it(session, as_arra
             array = empty((64, 1024), np.float32)
             array.fill(number)
             places.add(array.ctypes.data)
-            yield {'x': array}
+            yield Numbers(array, array)
             del array
 
-    feed = Feed(filled(), as_arrays)
-    seen = tf.reduce_min(feed.tensors['x']), tf.reduce_max(feed.tensors['x']), feed.tensors['x']
+    feed = Feed(filled(), feeds_numpy)
+    seen = tf.reduce_min(feed.tensors.x), tf.reduce_max(feed.tensors.x), feed.tensors.x
     feed.start(session)
     kept = []
     for number in range(40):
@@ -51,12 +55,12 @@ def test_memory_goes_round_but_not_before_the_graph_has_used_it(session, as_arra
     assert len(places) < 20
 
 
-@pytest.mark.parametrize('as_arrays', [True, False])
-def test_an_error_at_the_start_and_later(session, as_arrays):
+@pytest.mark.parametrize('feeds_numpy', [True, False])
+def test_an_error_at_the_start_and_later(session, feeds_numpy):
     with pytest.raises(InputError, match='cut short'):
-        Feed(numbered(0), as_arrays)
-    feed = Feed(numbered(3), as_arrays)
+        Feed(numbered(0), feeds_numpy)
+    feed = Feed(numbered(3), feeds_numpy)
     feed.start(session)
-    assert [feed.run(session, feed.tensors['y'], {})[0] for _ in range(3)] == [0, 1, 2]
+    assert [feed.run(session, feed.tensors.y, {})[0] for _ in range(3)] == [0, 1, 2]
     with pytest.raises(InputError, match='cut short'):
-        feed.run(session, feed.tensors['y'], {})
+        feed.run(session, feed.tensors.y, {})

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from src.files import InputError
+from src.model.networks import NETS
 from src.run import flags
 from src.run.settings import Settings
 
@@ -19,6 +20,10 @@ def started(monkeypatch):
             return stdout.buffer.getvalue()
     monkeypatch.setattr(sys, 'argv', ['/some/where/flownet2_test.py'])
     return start
+
+
+def test_the_nets_are_those_there_are():
+    assert flags.NETS == tuple(NETS)
 
 
 @pytest.mark.parametrize('text, value', [

@@ -4,11 +4,11 @@ import os
 import numpy as np
 import pytest
 
-from draw_weights import fill
+from draw_weights import draw_by_name
 from src.model.correlation import correlation
 from src.model.estimator import estimate
-from src.model.networks import LAST_NET
-from src.model.ops import link_upsample, nearest4, resize, warp
+from src.model.networks import LAST_NET, PAPER_CHANNELS
+from src.model.ops import resize, upsample4_bilinear, upsample4_nearest, warp
 from src.tf import tf
 
 GOLDEN = os.path.join(os.path.dirname(__file__), 'golden')
@@ -36,7 +36,8 @@ def test_operation_and_its_gradients(session, ops, prefix, function, first, seco
         assert_close(value, ops['%s_%s' % (prefix, name)])
 
 
-@pytest.mark.parametrize('name, function', [('up_link', link_upsample), ('up_nearest', nearest4),
+@pytest.mark.parametrize('name, function', [('up_link', upsample4_bilinear),
+                                            ('up_nearest', upsample4_nearest),
                                             ('resize_7x16', lambda x: resize(x, (7, 16)))])
 def test_resizes(session, ops, name, function):
     assert_close(session.run(function(tf.constant(ops['up_in']))), ops[name])
@@ -47,7 +48,7 @@ def test_flow_of_each_net(session, file, net):
     golden = np.load(os.path.join(GOLDEN, file + '.npz'))
     images = [tf.constant(golden[name][None].astype(np.float32)) for name in ('image_a', 'image_b')]
     flow = estimate(net, *images, width=float(golden['width'])).flow
-    fill(session, int(golden['seed']))
+    draw_by_name(session, int(golden['seed']))
     error = np.abs(session.run(flow)[0] - golden['flow_' + net])
     assert error.mean() < 1e-3
     assert (error.max(axis=2) < 2e-2).mean() > .999
@@ -71,3 +72,11 @@ def test_number_of_parameters(session, net, parameters):
     shapes = variables_of(net, 1.)
     assert sum(int(np.prod(shape)) for shape in shapes.values()) == parameters
     assert {name.split('/')[0] for name in shapes} == {LAST_NET[net][0].split('/')[0]}
+
+
+def test_the_channels_that_tell_a_width_are_the_published_ones():
+    with open(os.path.join(GOLDEN, 'variables.txt')) as file:
+        published = [line.split() for line in file]
+    found = {(name.split('/')[-2], int(shape.split('x')[-1])) for name, shape in published
+             if name.endswith('/weights') and name.split('/')[-2] in PAPER_CHANNELS}
+    assert found == set(PAPER_CHANNELS.items())

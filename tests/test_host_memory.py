@@ -6,7 +6,8 @@ import pytest
 from src.data.datasets import GeneratedPair
 from src.data.mixture import Mixture
 from src.device import host_memory
-from src.device.device import Device
+from src.data.samples import Batch
+from src.device.device import Cpu
 from src.device.host_memory import PageLocked
 from src.run import flags
 from src.run.settings import Settings
@@ -74,9 +75,12 @@ def test_the_pairs_of_a_batch_lie_in_what_is_locked(driver):
     settings = Settings.from_flags(flags.train_flags(['--image_size', '64,64', '--batch_size', '2',
                                                       '--num_workers', '1']))
     pairs = Mixture([[GeneratedPair(0, (72, 80), None)]], [1])
-    batch = next(batches(settings, pairs, 0, Device('gpu', None, memory)))
+    device = Cpu()
+    device.memory = memory
+    batch = next(batches(settings, pairs, 0, device))
     memory.lock()
     locked = [call[1:3] for call in cuda.calls if call[0] == 'cuMemHostRegister_v2']
-    for name in ('image_a', 'image_b', 'flow', 'valid'):
-        begin, size = batch[name].ctypes.data, batch[name].nbytes
+    assert isinstance(batch, Batch)
+    for array in batch:
+        begin, size = array.ctypes.data, array.nbytes
         assert any(start <= begin and begin + size <= start + length for start, length in locked)

@@ -51,7 +51,15 @@ def test_one_door_to_tensorflow_and_to_npu_bridge(path):
     assert not any(module.startswith('npu_bridge') for module in imports(path, top_level=True))
 
 
-@pytest.mark.parametrize('path', [path for path in MODULES if path.startswith(('src/run', 'src/device', 'src/weights', 'src/data', 'src/flow'))])
+@pytest.mark.parametrize('path', MODULES)
+def test_options_are_chosen_where_a_graph_is_built(path):
+    builders = ('src/run/inference.py', 'src/run/step.py', 'src/run/export.py')
+    with open(os.path.join(ROOT, path), encoding='utf-8') as file:
+        assert ('with building(' in file.read()) == (path in builders + ('src/model/build_options.py',))
+
+
+@pytest.mark.parametrize('path', [path for path in MODULES if path.startswith(
+    ('src/run', 'src/device', 'src/weights', 'src/data', 'src/flow'))])
 def test_only_scripts_parse_flags(path):
     assert 'argparse' not in set(imports(path)) or path == 'src/run/flags.py'
     assert 'src.run.flags' not in set(imports(path))

@@ -13,9 +13,10 @@ from running import ROOT, run, save_net
 from src.data.datasets import read_list
 from src.data.pipeline import training_batches
 from src.device import npu
-from src.device.device import open_device
+from src.device.opening import open_device
 from src.files import InputError
 from src.model import losses, ops
+from src.model.build_options import building
 from src.run.feeding import Feed
 from src.tf import tf
 
@@ -47,12 +48,12 @@ def test_the_session(npu_bridge, training):
                             'precision_mode': b'allow_fp32_to_fp16'}
     rewriting = device.config.graph_options.rewrite_options
     assert rewriting.remapping == rewriting.memory_optimization == type(rewriting).OFF
-    assert device.config.allow_soft_placement and device.as_arrays and (device.rank, device.ranks) == (0, 1)
+    assert device.config.allow_soft_placement and device.feeds_numpy and (device.rank, device.ranks) == (0, 1)
 
 
 def test_profiling_and_dump(npu_bridge, tmp_path):
-    found = keys(open_device('npu', npu_options=npu.Options('must_keep_origin_dtype', 0, str(tmp_path / 'profile'),
-                                                            str(tmp_path / 'dump'))))
+    found = keys(open_device('npu', npu_options=npu.NpuOptions('must_keep_origin_dtype', 0,
+                                                               str(tmp_path / 'profile'), str(tmp_path / 'dump'))))
     assert found['profiling_mode'] and found['enable_dump'] and found['precision_mode'] == b'must_keep_origin_dtype'
     profiling = json.loads(found['profiling_options'].decode())
     assert profiling['output'] == str(tmp_path / 'profile') and profiling['training_trace'] == 'on'
@@ -62,9 +63,9 @@ def test_profiling_and_dump(npu_bridge, tmp_path):
 
 def test_mixed_precision_trains_with_a_loss_scale_only(npu_bridge):
     with pytest.raises(InputError, match='--loss_scale'):
-        open_device('npu', trained=('',), npu_options=npu.Options('allow_mix_precision'))
-    open_device('npu', npu_options=npu.Options('allow_mix_precision'))
-    open_device('npu', trained=('',), npu_options=npu.Options('allow_mix_precision', 1024))
+        open_device('npu', trained=('',), npu_options=npu.NpuOptions('allow_mix_precision'))
+    open_device('npu', npu_options=npu.NpuOptions('allow_mix_precision'))
+    open_device('npu', trained=('',), npu_options=npu.NpuOptions('allow_mix_precision', 1024))
 
 
 # Several NPUs
@@ -89,7 +90,7 @@ def test_an_environment_that_is_not_whole(eight, name, value, message):
 def wrapped(npu_bridge, loss_scale):
     """The optimizer of a device, and the calls that it was made by: their names and arguments."""
     del npu_bridge.calls[:]
-    device = open_device('npu', trained=('',), npu_options=npu.Options(loss_scale=loss_scale))
+    device = open_device('npu', trained=('',), npu_options=npu.NpuOptions(loss_scale=loss_scale))
     return device.adam(.1, .9, .999), npu_bridge.calls
 
 
@@ -122,7 +123,7 @@ def test_all_float_variables_are_broadcast_and_on_one_npu_none(npu_bridge, eight
         tf.Variable(3, trainable=False, name='step')
         session.run(tf.global_variables_initializer())
         del npu_bridge.calls[:]
-        synchronize = open_device('npu', trained=('',)).synchronizer(tf.global_variables())
+        synchronize = open_device('npu', trained=('',)).make_broadcast(tf.global_variables())
         operations = len(tf.get_default_graph().get_operations())
         synchronize(session)
         assert npu_bridge.calls[:2] == [('broadcast', ('trained', 0)), ('broadcast', ('frozen', 0))]
@@ -132,7 +133,7 @@ def test_all_float_variables_are_broadcast_and_on_one_npu_none(npu_bridge, eight
         del npu_bridge.calls[:]
         monkeypatch.setenv('RANK_SIZE', '1')
         monkeypatch.setenv('RANK_ID', '0')
-        open_device('npu', trained=('',)).synchronizer(tf.global_variables())(session)
+        open_device('npu', trained=('',)).make_broadcast(tf.global_variables())(session)
         assert npu_bridge.calls == []
 
 
@@ -145,13 +146,14 @@ def small_graph(device):
         weights = tf.get_variable('w', (3, 3, 2, 2))
         with tf.name_scope('net'):
             flow = tf.nn.conv2d(image, weights, strides=[1, 1, 1, 1], padding='SAME')
-        with tf.name_scope('warped'):
-            warped = ops.warp(image, flow)
-        with tf.name_scope('loss'):
-            loss = losses.endpoint_error(warped, image, tf.ones((1, 8, 8), tf.bool))
+        with building(device.build_options):
+            with tf.name_scope('warped'):
+                warped = ops.warp(image, flow)
+            with tf.name_scope('loss'):
+                loss = losses.endpoint_error(warped, image, tf.ones((1, 8, 8), tf.bool))
         optimizer = device.adam(.1, .9, .999)
         gradients = optimizer.compute_gradients(loss)
-        device.gradients_made(graph)
+        device.fix_gradient_dtypes(graph)
         optimizer.apply_gradients(gradients)
         kept = {op.name for op in graph.get_operations() if '_keep_dtype' in op.node_def.attr}
         return kept, {op.name for op in graph.get_operations()}
@@ -175,7 +177,7 @@ def test_on_a_cpu_nothing_is_marked(npu_bridge):
 def test_the_cpu_never_imports_npu_bridge(tmp_path):
     (tmp_path / 'npu_bridge').mkdir()
     (tmp_path / 'npu_bridge' / '__init__.py').write_text('raise SystemExit("imported")')
-    code = ('import flownet2_train, flownet2_val, flownet2_test\nfrom src.device.device import open_device\n'
+    code = ('import flownet2_train, flownet2_val, flownet2_test\nfrom src.device.opening import open_device\n'
             'open_device("cpu")')
     process = subprocess.run([sys.executable, '-c', code], env=dict(os.environ, PYTHONPATH='%s:%s' % (tmp_path, ROOT)),
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)

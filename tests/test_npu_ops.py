@@ -5,7 +5,8 @@ import os
 import pytest
 
 from running import ROOT, WIDTH
-from src.device.device import Device
+from src.data.samples import Batch
+from src.device.npu import Npu, NpuOptions
 from src.run import export, flags
 from src.run.inference import FlowNet
 from src.run.settings import Settings
@@ -34,28 +35,28 @@ def check(name, fetched):
             assert all(output.shape.is_fully_defined() for output in operation.outputs), operation.name
 
 
-def training_step(net, trainable, images):
+def training_step(net, trainable, images, device):
     """The graph of a step, with gradients and Adam, fed as on an NPU: by placeholders, after any augmentation."""
     args = flags.train_flags(['--net', net, '--trainable', trainable, '--width', str(WIDTH),
                               '--image_size', '%d,%d' % SIZE, '--batch_size', '2'])
     shape = (2,) + SIZE
-    batch = {'image_a': tf.placeholder(images, shape + (3,)), 'image_b': tf.placeholder(images, shape + (3,)),
-             'flow': tf.placeholder(tf.float32, shape + (2,)), 'valid': tf.placeholder(tf.bool, shape)}
-    step = build_step(Settings.from_flags(args), batch, Device('cpu', None))
-    return [step.train_op] + list(step.figures.values())
+    batch = Batch(tf.placeholder(images, shape + (3,)), tf.placeholder(images, shape + (3,)),
+                  tf.placeholder(tf.float32, shape + (2,)), tf.placeholder(tf.bool, shape))
+    step = build_step(Settings.from_flags(args), batch, device)
+    return [step.train_op] + list(step.metrics.values())
 
 
 @pytest.mark.parametrize('net, trainable, images', [('2', 'all', tf.uint8), ('C', 'last', tf.float32)])
-def test_training(net, trainable, images):
+def test_training(npu_bridge, net, trainable, images):
     """Every part of every net has its gradient in the first one; augmented images are float32."""
     with tf.Graph().as_default():
-        check('training of %s, %s' % (net, trainable), training_step(net, trainable, images))
+        check('training of %s, %s' % (net, trainable), training_step(net, trainable, images, Npu(True, NpuOptions())))
 
 
-def test_validation_and_test():
+def test_validation_and_test(npu_bridge):
     """Both are a FlowNet; several sizes share variables."""
     with tf.Graph().as_default():
-        flownet = FlowNet('2', WIDTH, batch_size=2)
+        flownet = FlowNet('2', WIDTH, Npu(False, NpuOptions()).build_options, batch_size=2)
         check('validation, test', [flownet.build(SIZE)[2]])
 
 

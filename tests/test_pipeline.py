@@ -15,7 +15,7 @@ from src.data import pipeline
 from src.data.mixture import Mixture
 from src.data.pipeline import prefetch, random_crop, training_batches
 from src.data.samples import Sample
-from src.device.device import Device
+from src.device.device import Cpu
 from src.files import InputError
 from src.run import flags, step
 from src.run.settings import Settings
@@ -226,5 +226,5 @@ def test_pairs_that_are_augmented_come_whole_with_the_numbers_of_it(pairs, monke
     monkeypatch.setattr(step, 'load', coded)
     settings = Settings.from_flags(flags.train_flags(['--augment', 'paper', '--image_size', '16,16',
                                                       '--batch_size', '3']))
-    batch = next(step.batches(settings, Mixture([pairs], [1]), 0, Device('cpu', None)))
-    assert batch['image_a'].shape == (3,) + SIZE + (3,) and batch['draws'].shape == (len(step.DRAWS), 3)
+    batch = next(step.batches(settings, Mixture([pairs], [1]), 0, Cpu()))
+    assert batch.image_a.shape == (3,) + SIZE + (3,) and batch.parameters.shape == (len(step.PARAMETERS), 3)

@@ -10,7 +10,8 @@ import numpy as np
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from src.data.mixture import find_mixture
-from src.device.device import open_device, speed_from
+from src.device.opening import Speed, open_device
+from src.model.build_options import building
 from src.run import flags
 from src.run.feeding import Feed
 from src.run.settings import Settings
@@ -34,17 +35,18 @@ def rates(step, batch_size, rounds, steps):
 def main():
     args = flags.train_flags()
     settings = Settings.from_flags(args)
-    device = open_device(args.chip, args.gpu_device, speed=speed_from(args))
+    device = open_device(args.chip, args.gpu_device, speed=Speed.from_flags(args))
     mixture = find_mixture(args.dataset, 'train', args.status, settings.generated_size(), args.train_file)
     stream = batches(settings, mixture, 0, device)
-    feed = Feed(batches(settings, mixture, 0, device), as_arrays=False, ahead_on=device.ahead_on)
+    feed = Feed(batches(settings, mixture, 0, device), feeds_numpy=False, prefetch_device=device.prefetch_device)
     batch = next(stream)
 
     def run_by(tensors):
-        return [tensor.op for tensor in augmented(tensors, args.image_size)]  # a tf.group would be optimised away
+        with building(device.build_options):
+            return [tensor.op for tensor in augmented(tensors, args.image_size)]  # a tf.group would be optimised away
 
     # kept in variables: the numbers of the net's own device, without feeding
-    held = {name: tf.Variable(array, trainable=False) for name, array in batch.items()}
+    held = type(batch)(*[tf.Variable(array, trainable=False) for array in batch])
     alone, both = run_by(held), run_by(feed.tensors)
     with tf.Session(config=device.config) as session:
         session.run(tf.global_variables_initializer())
@@ -57,7 +59,7 @@ def main():
             print('%-13s %6.1f pairs/s (median of 5; %.1f to %.1f)'
                   % (name, statistics.median(found), np.min(found), np.max(found)))
     print('%s → %s, batch %d, %d reading processes'
-          % (batch['valid'].shape[1:], args.image_size, settings.batch_size, settings.num_workers))
+          % (batch.valid.shape[1:], args.image_size, settings.batch_size, settings.num_workers))
 
 
 if __name__ == '__main__':

@@ -7,17 +7,19 @@ import time
 
 import numpy as np
 
-from src.device.device import Speed, open_device
+from src.data.samples import Batch
+from src.device.opening import Speed, open_device
 from src.files import InputError
+from src.model.build_options import building
 from src.model.correlation import SIDE, STRIDE, stock_correlation
 from src.model.estimator import estimate
-from src.model.layers import PREPARED
 from src.model.native_correlation import native_correlation
-from src.model.networks import trained_names
+from src.model.networks import trained_scopes
 from src.run import flags
 from src.run.settings import Settings
 from src.run.step import build_step
 from src.tf import tf
+from src.weights.filling import draw
 
 MODES = ('inference', 'last', 'all')
 CHAIN = 8  # correlations in a run, each with maps of its own: else the time of a run itself is what a GPU is timed by
@@ -43,8 +45,7 @@ def work(row, pipe):
         pipe.send(str(error))
         return
     with tf.Session(config=device.config) as session:
-        session.run(tf.global_variables_initializer())
-        session.run(tf.get_collection(PREPARED))
+        draw(session)
         call = session.make_callable(fetch, feed_list=list(fed))
         run = lambda: call(*fed.values())
         first = _seconds(run, 1)
@@ -60,14 +61,14 @@ def work(row, pipe):
 
 
 def _build(row):
-    """The device, what a run fetches and is fed, how many times the row's work that is, and the memory before it."""
+    """Returns (device, fetch, feed, work items per run, memory used before)."""
     if 'form' in row:
         speed = Speed('native' if row['form'] == 'native' else 'graph')
     else:
         speed = Speed(row['correlation'], row['precision'], row['xla'])
     sys.stdout = sys.stderr  # the table has the standard output to itself
     mode = row.get('mode', 'inference')
-    trained = () if mode == 'inference' else trained_names(row['net'], mode)
+    trained = () if mode == 'inference' else trained_scopes(row['net'], mode)
     device = open_device(row['chip'], trained=trained, speed=speed)
     before = _memory(device.chip) if device.chip == 'gpu' else 0
     if 'form' in row:
@@ -81,10 +82,11 @@ def _net(row, device):
     shape = (row['batch'],) + tuple(row['size'])
     image_a, image_b = [tf.Variable(tf.random.uniform(shape + (3,), 0, 255), trainable=False) for _ in range(2)]
     if row['mode'] == 'inference':
-        flow = estimate(row['net'], image_a, image_b, row['width']).flow
+        with building(device.build_options):
+            flow = estimate(row['net'], image_a, image_b, row['width']).flow
         return tf.assign(tf.Variable(tf.zeros(flow.shape), trainable=False), flow).op, {}
     flow = tf.Variable(tf.random.normal(shape + (2,), stddev=5), trainable=False)
-    batch = dict(image_a=image_a, image_b=image_b, flow=flow, valid=tf.fill(shape, True))
+    batch = Batch(image_a, image_b, flow, valid=tf.fill(shape, True))
     settings = Settings.from_flags(flags.train_flags(['--net', row['net'], '--trainable', row['mode'], '--width',
                                                       str(row['width']), '--augment', 'none']))
     step = build_step(settings, batch, device)

@@ -26,8 +26,8 @@ def drawn(name, shape, seed):
     return (np.sqrt(2 / (1.01 * fan_in)) * rng.standard_normal(shape)).astype(np.float32)
 
 
-def fill(session, seed):
-    """Draws every variable of the graph."""
+def draw_by_name(session, seed):
+    """Draws every variable of the graph from its name."""
     assign(session, {variable: drawn(variable.op.name, variable.shape.as_list(), seed)
                      for variable in tf.global_variables()})
 
@@ -42,7 +42,7 @@ def main():
     make_folder(os.path.dirname(os.path.abspath(args.out)))
     FlowNet(args.net, args.width).build((64, 64))
     with tf.Session() as session:
-        fill(session, args.seed)
+        draw_by_name(session, args.seed)
         print(tf.train.Saver().save(session, args.out, write_meta_graph=False, write_state=False))
 
 

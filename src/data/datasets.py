@@ -7,7 +7,7 @@ import numpy as np
 from src.data.samples import Sample
 from src.data.synthetic import generate
 from src.files import InputError
-from src.flow.io import read_flow, read_image, read_mask
+from src.flow.io import read_flow, read_image, read_mask, same_size
 
 Pair = collections.namedtuple('Pair', 'image_a image_b flow occlusion scene max_motion', defaults=(None,))
 Pair.__doc__ = """The files of one pair: paths, `occlusion` None where there is no map; and the scene it belongs to.
@@ -88,13 +88,6 @@ def load_with_occlusion(pair):
         occluded = read_mask(pair.occlusion)
         same_size(pair.image_a, sample.image_a, pair.occlusion, occluded)
     return sample, occluded
-
-
-def same_size(name_a, a, name_b, b):
-    """Raises an InputError that names both files if two arrays (H, W, …) differ in height or width."""
-    if a.shape[:2] != b.shape[:2]:
-        raise InputError('%s is %d x %d (height x width), but %s is %d x %d'
-                         % ((name_a,) + a.shape[:2] + (name_b,) + b.shape[:2]))
 
 
 def _roots(folder, status):

@@ -1,8 +1,8 @@
 """Adam for half precision: under a loss scale that finds its own size."""
 from src.tf import LOSS_SCALE, tf
 
-STEPS = 2000  # without an overflow, before the scale is doubled
-FIRST = 2. ** 15
+GROWTH_INTERVAL = 2000  # steps without an overflow, before the scale is doubled
+INITIAL_SCALE = 2. ** 15
 
 
 class LossScaledAdam(tf.train.AdamOptimizer):
@@ -15,7 +15,7 @@ class LossScaledAdam(tf.train.AdamOptimizer):
     def __init__(self, learning_rate, beta1, beta2):
         super().__init__(learning_rate, beta1, beta2)
         with tf.variable_scope(LOSS_SCALE):
-            self._scale = tf.get_variable('scale', [], initializer=tf.constant_initializer(FIRST), trainable=False)
+            self._scale = tf.get_variable('scale', [], initializer=tf.constant_initializer(INITIAL_SCALE), trainable=False)
             self._steps = tf.get_variable('steps', [], initializer=tf.zeros_initializer(), trainable=False)
 
     def compute_gradients(self, loss, var_list):
@@ -29,10 +29,10 @@ class LossScaledAdam(tf.train.AdamOptimizer):
     def apply_gradients(self, grads_and_vars):
         """The operation of a step with what compute_gradients returned."""
         steps = tf.where(self._finite, self._steps + 1, 0.)
-        grown = tf.where(tf.equal(steps, STEPS), 2 * self._scale, self._scale)
+        grown = tf.where(tf.equal(steps, GROWTH_INTERVAL), 2 * self._scale, self._scale)
         scale = tf.where(self._finite, grown, tf.maximum(self._scale / 2, 1))
         with tf.control_dependencies([super().apply_gradients(grads_and_vars), steps, scale]):
-            return tf.group(tf.assign(self._steps, steps % STEPS), tf.assign(self._scale, scale))
+            return tf.group(tf.assign(self._steps, steps % GROWTH_INTERVAL), tf.assign(self._scale, scale))
 
     def _prepare(self):
         super()._prepare()

@@ -2,51 +2,59 @@
 
 npu_bridge is imported in `_npu_bridge` and not above: merely to import it turns every session into an NPU session.
 """
-import collections
 import json
 import os
 import re
+import typing
 
-from src.device.host_memory import HostMemory
+from src.device.device import Device
 from src.files import InputError, make_folder
+from src.model.build_options import BuildOptions
 from src.tf import tf
 
 GRADIENT = re.compile(r'gradients[^/]*/(.+?)_grad/')  # how TensorFlow names what belongs to an operation's gradient
 
-Options = collections.namedtuple('Options', 'precision_mode loss_scale profiling dump',
-                                 defaults=('allow_fp32_to_fp16', 0, '', ''))
-Options.__doc__ = """What the flags of the same names choose: a mode; the loss scale to begin with, 0 for none; folders
-for profiles and for the values of all operations, '' for none."""
 
-Ranks = collections.namedtuple('Ranks', 'rank ranks')
-Ranks.__doc__ = """Which of how many processes this one is; each has one NPU."""
+class NpuOptions(typing.NamedTuple):
+    """What the flags of the same names choose."""
+    precision_mode: str = 'allow_fp32_to_fp16'  # of CANN
+    loss_scale: float = 0  # to begin with; 0: none
+    profiling: str = ''  # folder for profiles; '': none
+    dump: str = ''  # folder for the inputs and outputs of all operations; '': none
+
+    @classmethod
+    def from_flags(cls, args):
+        """Takes the fields from parsed flags of the same names; inference has no loss scale."""
+        return cls(**{name: getattr(args, name) for name in cls._fields if hasattr(args, name)})
 
 
-class Npu:
-    """An NPU, or one of several that train together, as a device.Device.
+class Ranks(typing.NamedTuple):
+    """Which of how many processes this one is; each has one NPU."""
+    rank: int
+    ranks: int
 
-    Attributes:
-        host_config: the tf.ConfigProto of a session on the CPU beside it.
-        float32_scope: makes the context of operations that keep float32.
+
+class Npu(Device):
+    """An NPU, or one of several that train together.
 
     Args:
-        options: Options.
+        training: whether graphs train; else they infer.
+        options: NpuOptions.
 
     Raises:
         InputError: npu_bridge is not installed, options that do not go together, an environment that is not whole.
     """
-    chip, as_arrays, ahead_on = 'npu', True, None
+    chip, feeds_numpy = 'npu', True  # an Ascend takes no iterator in its graph
 
     def __init__(self, training, options):
         self._options, self._bridge, self.scales_loss = options, _npu_bridge(), bool(options.loss_scale)
-        self.memory = HostMemory()
         self.rank, self.ranks = ranks_of(os.environ)
         if training and options.precision_mode == 'allow_mix_precision' and not options.loss_scale:
             raise InputError('--precision_mode allow_mix_precision: needs a --loss_scale, such as 4294967296, lest '
                              'small gradients vanish')
-        self.config = _session_config(training, options, self.ranks)
+        super().__init__(_session_config(training, options, self.ranks),
+                         BuildOptions(keep_float32_scope=self._bridge.npu_scope.keep_dtype_scope))
         self.host_config = _host_config()
-        self.float32_scope = self._bridge.npu_scope.keep_dtype_scope
 
     def adam(self, learning_rate, beta1, beta2):
         """The optimizer with gradients that are the means over all NPUs, and with a loss scale."""
@@ -61,8 +69,8 @@ class Npu:
             optimizer = self._bridge.NPULossScaleOptimizer(optimizer, manager, is_distributed=self.ranks > 1)
         return optimizer
 
-    def gradients_made(self, graph):
-        """Gradients keep float32 where what they are of does; the scope was closed when they were made."""
+    def fix_gradient_dtypes(self, graph):
+        """Copies _keep_dtype from each forward op to its gradient ops: the scope was closed when those were made."""
         kept = {op.name: op.get_attr('_keep_dtype') for op in graph.get_operations()
                 if '_keep_dtype' in op.node_def.attr}
         for op in graph.get_operations():
@@ -70,19 +78,14 @@ class Npu:
             if gradient and gradient.group(1) in kept:
                 op._set_attr('_keep_dtype', tf.AttrValue(i=kept[gradient.group(1)]))
 
-    def synchronizer(self, variables):
-        """A function of a session that gives variables rank 0's values on every NPU; its operations are made here."""
+    def make_broadcast(self, variables):
+        """By HCCL's broadcast; of the floating-point variables alone."""
         if self.ranks == 1:
             return lambda session: None
         floats = [variable for variable in variables if variable.dtype.base_dtype.is_floating]
         broadcast = tf.group(*[tf.assign(variable, self._bridge.hccl_ops.broadcast(tensor=[variable], root_rank=0)[0])
                                for variable in floats])
         return lambda session: session.run(broadcast)
-
-
-def options_from(args):
-    """The Options among parsed flags; inference has no loss scale."""
-    return Options(**{name: getattr(args, name) for name in Options._fields if hasattr(args, name)})
 
 
 def ranks_of(environment):

@@ -44,6 +44,13 @@ def read_image(path):
     return image
 
 
+def same_size(name_a, a, name_b, b):
+    """Raises an InputError that names both files if two arrays (H, W, …) differ in height or width."""
+    if a.shape[:2] != b.shape[:2]:
+        raise InputError('%s is %d x %d (height x width), but %s is %d x %d'
+                         % ((name_a,) + a.shape[:2] + (name_b,) + b.shape[:2]))
+
+
 def write_image(path, image):
     """Writes uint8 (H, W, 3) BGR, uint8 (H, W) grey or, as PNG, uint16, in the format that the ending names.
 

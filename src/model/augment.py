@@ -9,11 +9,11 @@ import numpy as np
 
 from src.model.augment_colours import chromatic, extent, gamma_group, noise
 from src.model.augment_draws import FLOAT_COUNTS, second_frame, source_map
-from src.model.target import float32
+from src.model.build_options import keep_float32
 from src.tf import tf
 
 
-@float32
+@keep_float32
 def augment(image_a, image_b, flow, valid, draws, crop_size):
     """Augments a batch of pairs; draws that are neutral leave the centre crop as it was, to the bit.
 

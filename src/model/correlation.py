@@ -1,5 +1,5 @@
 """The correlation of FlowNetC: how well each place of one feature map matches the places around it in another."""
-from src.model import target
+from src.model.build_options import current_options
 from src.model.native_correlation import native_correlation
 from src.tf import tf
 
@@ -20,7 +20,7 @@ def correlation(a, b):
     Returns:
         float [N, H, W, 441].
     """
-    form = native_correlation if target.current().correlation == 'native' else stock_correlation
+    form = native_correlation if current_options().correlation == 'native' else stock_correlation
     return form(a, b)
 
 

@@ -1,14 +1,17 @@
 """From images of any size to their flow, at that size: what training, validation, test and export all call."""
-import collections
+import typing
 
-from src.model.networks import NETS
+from src.model.networks import NETS, Prediction
 from src.model.ops import resize
 from src.tf import tf
 
 MULTIPLE = 64  # the deepest features are 64 times smaller than the image
 
-Estimate = collections.namedtuple('Estimate', 'flow prediction')
-Estimate.__doc__ = """flow: float [N, H, W, 2] in pixels of the images; prediction: the net's own, see networks.py."""
+
+class Estimate(typing.NamedTuple):
+    """What `estimate` builds."""
+    flow: tf.Tensor  # float [N, H, W, 2] in pixels of the images
+    prediction: Prediction  # the net's own, at its size
 
 
 def network_size(size):

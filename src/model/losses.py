@@ -1,14 +1,14 @@
 """The training losses (FlowNet 2.0, section 3; docs/spec.md: the Caffe solvers), on predictions and true flows alike."""
+from src.model.build_options import keep_float32
 from src.model.estimator import network_size, resize_flow
 from src.model.ops import channel_norm, resize
-from src.model.target import float32
 from src.tf import tf
 
 LEVEL_WEIGHTS = {6: .32, 5: .08, 4: .02, 3: .01, 2: .005, 0: .005}  # 0: the fusion, at full size
 DECAYED = ('deconv', 'upsample_flow')  # layers whose weights do not decay
 
 
-@float32
+@keep_float32
 def multiscale_loss(prediction, flow, valid):
     """Σ_l w_l · mean over the batch of the sum over pixels of |f_l − gt_l|, in the net's own unit.
 
@@ -29,7 +29,7 @@ def multiscale_loss(prediction, flow, valid):
     return tf.add_n(list(terms.values())), terms
 
 
-@float32
+@keep_float32
 def weight_decay(variables):
     """Σ |w|² / 2 over the convolution weights among `variables`: no biases, no deconvolutions."""
     decayed = [v for v in variables
@@ -37,7 +37,7 @@ def weight_decay(variables):
     return tf.add_n([tf.nn.l2_loss(v) for v in decayed])
 
 
-@float32
+@keep_float32
 def endpoint_error(flow, truth, valid):
     """Mean of |flow − truth| over the valid pixels of a batch: a progress figure; metrics.py measures."""
     mask = tf.cast(valid, tf.float32)[..., None]

@@ -1,28 +1,38 @@
-"""The networks of FlowNet 2.0 (CVPR 2017): three encoders, one refinement, one link, the fusion.
+"""The networks of FlowNet 2.0 (CVPR 2017): three encoders, one refinement, the stacking, the fusion.
 
 Images are float [N, H, W, 3], scaled and centred, H and W multiples of 64 (estimator.py sees to that). `width` scales
 the channels of every layer (1 and 3/8, "thin", are the paper's); flows and correlation channels stay. The variable
 names are those of the published checkpoints. Every net returns a Prediction.
 """
-import collections
+import typing
 
 from src.model.correlation import correlation
 from src.model.layers import activate, conv, deconv
-from src.model.ops import channel_norm, link_upsample, nearest4, warp
+from src.model.ops import channel_norm, upsample4_bilinear, upsample4_nearest, warp
 from src.tf import tf
 
-Prediction = collections.namedtuple('Prediction', 'flow levels scale')
-Prediction.__doc__ = """What a net says of the flow.
 
-flow: float [N, h, w, 2] in pixels, its finest.
-levels: {6: …, …, 2: float [N, H / 4, W / 4, 2]} (the fusion: {0: float [N, H, W, 2]}), as the net predicts them.
-scale: a prediction times this is in pixels.
-"""
+class Prediction(typing.NamedTuple):
+    """What a net says of the flow."""
+    flow: tf.Tensor  # float [N, h, w, 2] in pixels, its finest
+    levels: dict  # {6: …, …, 2: float [N, H / 4, W / 4, 2]} (the fusion: {0: float [N, H, W, 2]}), as the net predicts
+    scale: float  # a prediction times this is in pixels
 
-Features = collections.namedtuple('Features', 'conv2 conv3 conv4 conv5 conv6')  # one a level, finest first
+
+class Features(typing.NamedTuple):
+    """An encoder's features, one a level."""
+    conv2: tf.Tensor  # [N, H/4, W/4, ·]
+    conv3: tf.Tensor  # [N, H/8, W/8, ·]
+    conv4: tf.Tensor  # [N, H/16, W/16, ·]
+    conv5: tf.Tensor  # [N, H/32, W/32, ·]
+    conv6: tf.Tensor  # [N, H/64, W/64, ·]
+
 
 DISPLACEMENT_SCALE = 20  # C and S predict the flow / 20, SD, which is for small motions, the flow · 20
-WIDTH_STEPS = 1024  # a width is a multiple of 1 / 1024: conv6 has that many channels at width 1 and tells it
+PAPER_CHANNELS = {  # of layers, whatever net they are of; what a file of weights has of them tells its width
+    'conv6_1': 1024, 'conv6': 1024,  # widths are multiples of 1 / 1024: these two tell every one exactly
+    'conv5_1': 512, 'conv5': 512, 'conv4_1': 512, 'conv4': 512, 'conv3_1': 256, 'conv3': 256, 'conv2': 128,
+    'fuse_conv2_1': 128, 'fuse_conv2': 128, 'fuse_conv1_1': 128, 'fuse_conv1': 64, 'fuse_conv0': 64}
 
 
 def channels_at(width):
@@ -68,14 +78,14 @@ def flownet_cs(image_a, image_b, width):
     """FlowNetC and a FlowNetS that refines its flow."""
     with tf.variable_scope('FlowNetCS'):
         first = flownet_c(image_a, image_b, width)
-        return flownet_s(link(image_a, image_b, first.flow), width)
+        return flownet_s(stack_input(image_a, image_b, first.flow), width)
 
 
 def flownet_css(image_a, image_b, width):
     """FlowNetCS and one more FlowNetS."""
     with tf.variable_scope('FlowNetCSS'):
         first = flownet_cs(image_a, image_b, width)
-        return flownet_s(link(image_a, image_b, first.flow), width)
+        return flownet_s(stack_input(image_a, image_b, first.flow), width)
 
 
 def flownet2(image_a, image_b, width):
@@ -83,7 +93,7 @@ def flownet2(image_a, image_b, width):
     with tf.variable_scope('FlowNet2'):
         css = flownet_css(image_a, image_b, width)
         sd = flownet_sd(image_a, image_b, width)
-        return _fuse(image_a, image_b, nearest4(css.flow), nearest4(sd.flow), width)
+        return _fuse(image_a, image_b, upsample4_nearest(css.flow), upsample4_nearest(sd.flow), width)
 
 
 NETS = {
@@ -95,7 +105,7 @@ NETS = {
     '2': flownet2,
 }
 
-LAST_NET = {  # what the names of the variables of the last net of each stack begin with
+LAST_NET = {  # how the names of the variables of the last net of each stack begin
     'C': ('FlowNetC/',),
     'S': ('FlowNetS/',),
     'SD': ('FlowNetSD/',),
@@ -105,13 +115,13 @@ LAST_NET = {  # what the names of the variables of the last net of each stack be
 }
 
 
-def trained_names(net, trainable):
-    """What the names of the variables begin with that training changes: 'all', or those of the 'last' net alone."""
+def trained_scopes(net, trainable):
+    """How the names of the variables begin that training changes: of 'all' nets of a stack, or of the 'last' alone."""
     return LAST_NET[net] if trainable == 'last' else ('',)
 
 
-def link(image_a, image_b, flow):
-    """What a stacked FlowNetS reads: the images, B warped by the flow so far, that flow, and how far A is from it.
+def stack_input(image_a, image_b, flow):
+    """The input of a stacked FlowNetS: the images, B warped by the flow so far, that flow, and |A − warped B|.
 
     Args:
         flow: float [N, H / 4, W / 4, 2] in pixels.
@@ -119,7 +129,7 @@ def link(image_a, image_b, flow):
     Returns:
         float [N, H, W, 12].
     """
-    flow = link_upsample(flow)  # [N, H, W, 2]
+    flow = upsample4_bilinear(flow)  # [N, H, W, 2]
     warped = warp(image_b, flow)
     brightness_error = channel_norm(image_a - warped)  # [N, H, W, 1]
     return tf.concat([image_a, image_b, warped, flow / DISPLACEMENT_SCALE, brightness_error], axis=3)

@@ -2,7 +2,7 @@
 import numpy as np
 
 from src.files import InputError, replacing
-from src.model import target
+from src.model.build_options import BuildOptions, building
 from src.model.estimator import estimate
 from src.tf import tf
 
@@ -22,7 +22,7 @@ def build(net, width, size, batch_size=1):
         The output.
     """
     frames = tf.placeholder(tf.float32, (batch_size, 2) + tuple(size) + (3,), name=INPUT)
-    with target.every_device():  # whatever this one is, that of the .pb is not known
+    with building(BuildOptions()):  # whatever this device is, that of the .pb is not known
         flow = estimate(net, frames[:, 0] * 255, frames[:, 1] * 255, width).flow
     return tf.identity(flow, name=OUTPUT)
 
@@ -75,6 +75,6 @@ class FrozenNet:
 
     def __call__(self, frames):
         """Flow of up to N pairs: float32 [n, 2, H, W, 3] → float32 [n, H, W, 2]."""
-        fill = self.shape[0] - len(frames)
-        filled = np.concatenate([frames, np.repeat(frames[-1:], fill, axis=0)])
-        return self._session.run(self._output, {self._input: filled})[:len(frames)]
+        missing = self.shape[0] - len(frames)
+        batch = np.concatenate([frames, np.repeat(frames[-1:], missing, axis=0)])
+        return self._session.run(self._output, {self._input: batch})[:len(frames)]

@@ -10,34 +10,34 @@ READY = 2  # batches that wait
 
 
 class Feed:
-    """An endless stream of batches, {name: array} of one shape each, as tensors of the current graph.
+    """An endless stream of batches, namedtuples of arrays of one shape each, as tensors of the current graph.
 
     The first batch is taken at once: what is wrong with it is raised before anything else is made.
 
     Args:
-        batches: a generator of dicts.
-        as_arrays: feed by placeholders; an Ascend takes no iterator in its graph. Else by tf.data.
-        ahead_on: the device that tf.data copies to ahead of time, such as '/gpu:0'; None: where it is.
+        batches: a generator of namedtuples.
+        feeds_numpy: feed by placeholders; an Ascend takes no iterator in its graph. Else by tf.data.
+        prefetch_device: the device that tf.data copies to ahead of time, such as '/gpu:0'; None: where it is.
 
     Attributes:
-        tensors: {name: tensor}.
+        tensors: the same namedtuple, of tensors.
     """
 
-    def __init__(self, batches, as_arrays, ahead_on=None):
+    def __init__(self, batches, feeds_numpy, prefetch_device=None):
         first = next(batches)
         self._batches = timed = self._timed(itertools.chain([first], batches))
         self._error, self._seconds = None, 0.
-        types = {name: tf.as_dtype(array.dtype) for name, array in first.items()}
-        shapes = {name: array.shape for name, array in first.items()}
-        if as_arrays:
-            self.tensors = {name: tf.placeholder(types[name], shapes[name]) for name in first}
+        if feeds_numpy:
+            self.tensors = type(first)(*[tf.placeholder(array.dtype, array.shape) for array in first])
             self._iterator = None
             self._batches = prefetch(lambda _: next(timed), itertools.count(), workers=1, ahead=READY)
         else:
+            types = type(first)(*[tf.as_dtype(array.dtype) for array in first])
+            shapes = type(first)(*[tf.TensorShape(array.shape) for array in first])
             dataset = tf.data.Dataset.from_generator(self._caught, types, shapes).prefetch(READY)
-            if ahead_on:
-                dataset = dataset.apply(tf.data.experimental.prefetch_to_device(ahead_on, READY))
-            with tf.device(ahead_on):
+            if prefetch_device:
+                dataset = dataset.apply(tf.data.experimental.prefetch_to_device(prefetch_device, READY))
+            with tf.device(prefetch_device):
                 self._iterator = tf.data.make_initializable_iterator(dataset)
                 self.tensors = self._iterator.get_next()
 
@@ -49,10 +49,8 @@ class Feed:
     def run(self, session, fetches, feed):
         """session.run with the next batch; InputError if the batch could not be made."""
         if self._iterator is None:
-            batch = next(self._batches)
-            fed = {self.tensors[name]: array for name, array in batch.items()}
-            fed.update(feed)
-            return session.run(fetches, fed)
+            fed = dict(zip(self.tensors, next(self._batches)))
+            return session.run(fetches, {**fed, **feed})
         try:
             return session.run(fetches, feed)
         except tf.errors.OpError:

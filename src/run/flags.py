@@ -7,7 +7,7 @@ from src.files import InputError
 from src.run.stages import SCHEDULES, STAGES
 
 DEFAULT_CHECKPOINT = './checkpoints/FlowNet2/flownet-2.ckpt-0'
-NETS = ('C', 'S', 'SD', 'CS', 'CSS', '2')
+NETS = ('C', 'S', 'SD', 'CS', 'CSS', '2')  # networks.NETS, without TensorFlow, which takes seconds to import
 CORRELATIONS = ('auto', 'native', 'graph')
 PRECISIONS = ('fp32', 'tf32', 'amp')
 CHIPS = ('auto', 'gpu', 'npu', 'cpu')
@@ -95,8 +95,8 @@ def size(least=16):
     return parse
 
 
-def test_flags():
-    """The flags of flownet2_test.py."""
+def test_flags(arguments=None):
+    """Parses the flags of flownet2_test.py."""
     parser = Parser('Infers the flow of an image pair.')
     parser.add_argument('--input_a', required=True, help='the first image: PNG, JPEG or PPM')
     parser.add_argument('--input_b', required=True, help='the second image, of the same size')
@@ -104,18 +104,18 @@ def test_flags():
     parser.add_argument('--save_flo', type=boolean, default=False, help='also write the flow as .flo')
     _add_net_flags(parser)
     _add_checkpoint_flag(parser)
-    return parser
+    return parser.parse_args(arguments)
 
 
-def val_flags():
-    """The flags of flownet2_val.py."""
+def val_flags(arguments=None):
+    """Parses the flags of flownet2_val.py."""
     parser = Parser('Measures the endpoint error (EPE) of a net over pairs.')
     add_pairs_flags(parser)
     parser.add_argument('--result', default='', help='folder for metrics.json')
     parser.add_argument('--batch_size', type=whole(1), default=1, help='pairs that run at once')
     _add_net_flags(parser)
     _add_checkpoint_flag(parser)
-    return parser
+    return parser.parse_args(arguments)
 
 
 def add_pairs_flags(parser):

@@ -2,11 +2,11 @@
 import numpy as np
 
 from src.files import InputError
+from src.model.build_options import BuildOptions, building
 from src.model.estimator import estimate
-from src.model.layers import PREPARED
 from src.tf import tf
-from src.weights.checkpoint import Checkpoint, describe, restore
-from src.weights.filling import never_drawn
+from src.weights.filling import describe, never_drawn, restore
+from src.weights.formats import open_weights
 
 
 class FlowNet:
@@ -14,11 +14,12 @@ class FlowNet:
 
     Args:
         net: a name of networks.NETS.
+        options: the BuildOptions of its graphs.
         batch_size: of every run; smaller batches are filled up, for a device may compile each shape anew.
     """
 
-    def __init__(self, net, width, batch_size=1):
-        self.net, self._width, self._batch_size = net, width, batch_size
+    def __init__(self, net, width, options=BuildOptions(), batch_size=1):
+        self.net, self._width, self._options, self._batch_size = net, width, options, batch_size
         self._graphs = {}  # size: (placeholder of A, of B, flow)
 
     def build(self, size):
@@ -26,37 +27,41 @@ class FlowNet:
         if size not in self._graphs:
             shape = (self._batch_size,) + tuple(size) + (3,)
             image_a, image_b = tf.placeholder(tf.uint8, shape), tf.placeholder(tf.uint8, shape)
-            flow = estimate(self.net, tf.cast(image_a, tf.float32), tf.cast(image_b, tf.float32), self._width).flow
+            with building(self._options):
+                flow = estimate(self.net, tf.cast(image_a, tf.float32), tf.cast(image_b, tf.float32), self._width).flow
             self._graphs[size] = image_a, image_b, flow
         return self._graphs[size]
 
     def __call__(self, session, images_a, images_b):
         """Flow of up to batch_size pairs of one size: two lists of uint8 (H, W, 3) → float32 [n, H, W, 2]."""
         image_a, image_b, flow = self.build(images_a[0].shape[:2])
-        fill = self._batch_size - len(images_a)
-        feed = {image_a: np.stack(list(images_a) + [images_a[-1]] * fill),
-                image_b: np.stack(list(images_b) + [images_b[-1]] * fill)}
+        missing = self._batch_size - len(images_a)
+        feed = {image_a: np.stack(list(images_a) + [images_a[-1]] * missing),
+                image_b: np.stack(list(images_b) + [images_b[-1]] * missing)}
         return session.run(flow, feed)[:len(images_a)]
 
 
-def load_flownet(net, path, config, size, batch_size=1):
-    """Builds a net for images of `size`, as wide as the checkpoint says, and fills it.
+def load_flownet(net, path, device, size, batch_size=1):
+    """Builds a net for images of `size`, as wide as its weights say, and fills it.
+
+    Args:
+        path: of the weights, as formats.open_weights takes it.
+        device: the device.Device that it is to run on.
 
     Returns:
         (FlowNet, tf.Session).
 
     Raises:
-        InputError: the checkpoint does not fill the net.
+        InputError: the weights do not fill the net.
     """
-    checkpoint = Checkpoint(path)
-    flownet = FlowNet(net, checkpoint.width(), batch_size)
+    weights = open_weights(path)
+    flownet = FlowNet(net, weights.width(), device.build_options, batch_size)
     with tf.variable_scope('', custom_getter=never_drawn):
         flownet.build(size)
-    session = tf.Session(config=config)
+    session = tf.Session(config=device.config)
     try:
-        report = restore(session, checkpoint, tf.global_variables(), complete=True)
+        report = restore(session, weights, tf.global_variables(), complete=True)
     except InputError as error:
         raise InputError('--net %s: %s' % (net, error))
-    session.run(tf.get_collection(PREPARED))
-    print(describe(checkpoint, report), flush=True)
+    print(describe(weights, report), flush=True)
     return flownet, session

@@ -4,29 +4,30 @@ import time
 
 import numpy as np
 
-from src.data.datasets import same_size
 from src.files import make_folder
 from src.flow.color import flow_to_color, largest_motion
-from src.flow.io import read_image, write_flow, write_image
+from src.flow.io import read_image, same_size, write_flow, write_image
 from src.run.inference import load_flownet
 
 
-def predict_pair(input_a, input_b, out, net, checkpoint, config, save_flo=False):
+def predict_pair(input_a, input_b, out, net, weights, device, save_flo=False):
     """Writes <stem of A>_flow.png, and .flo if asked, to the folder `out`, and prints what it did.
 
     Args:
         input_a, input_b: image files of one size.
-        config: the tf.ConfigProto of the session.
+        net: a name of networks.NETS.
+        weights: the path of its weights.
+        device: the device.Device that it runs on.
 
     Returns:
         The flow, float32 (H, W, 2).
 
     Raises:
-        InputError: an unreadable image, sizes that differ, a checkpoint that does not fit, a folder not writable.
+        InputError: an unreadable image, sizes that differ, weights that do not fit, a folder not writable.
     """
     image_a, image_b = read_image(input_a), read_image(input_b)
     same_size(input_a, image_a, input_b, image_b)
-    flownet, session = load_flownet(net, checkpoint, config, image_a.shape[:2])
+    flownet, session = load_flownet(net, weights, device, image_a.shape[:2])
     make_folder(out)
     with session:
         started = time.time()

@@ -1,6 +1,7 @@
 """The graph of one training step: batch → augmentation → estimate → loss → gradients of what is trained → Adam."""
 import collections
 import itertools
+import typing
 
 import numpy as np
 
@@ -9,23 +10,35 @@ from src.data.pipeline import training_batches
 from src.data.samples import Batch
 from src.model.augment import augment
 from src.model.augment_draws import TABLES, draw, identity
+from src.model.build_options import building
 from src.model.estimator import estimate
 from src.model.losses import endpoint_error, multiscale_loss, weight_decay
-from src.model.networks import trained_names
+from src.model.networks import trained_scopes
 from src.tf import tf
 
-Step = collections.namedtuple('Step', 'learning_rate train_op figures global_step trained')
-Step.__doc__ = """A training step.
+PARAMETERS = sorted(identity(1))  # the order of the augmentation's parameters in a batch
 
-learning_rate: what is fed. train_op, figures ({name: scalar}: loss, epe, gradient_norm, loss_level6, …), global_step:
-what is fetched. trained: the variables that it changes.
-"""
 
-DRAWS = sorted(identity(1))  # the order of the augmentation's numbers in a batch
+class BatchToAugment(typing.NamedTuple):
+    """A Batch, and how it is to be augmented."""
+    image_a: np.ndarray  # this and the next three as in a Batch
+    image_b: np.ndarray
+    flow: np.ndarray
+    valid: np.ndarray
+    parameters: np.ndarray  # float32 [PARAMETERS, N]
+
+
+class Step(typing.NamedTuple):
+    """The graph of a training step."""
+    learning_rate: tf.Tensor  # to be fed, a scalar
+    train_op: tf.Tensor  # to be fetched: makes the step
+    metrics: dict  # to be fetched: {name: scalar}: loss, epe, gradient_norm, loss_level6, …
+    global_step: tf.Variable  # the number of steps made
+    trained: list  # the variables that it changes
 
 
 def batches(settings, mixture, start, device):
-    """The batches of a run from step `start` on, {name: array}: the pairs, and the numbers of their augmentation.
+    """The batches of a run from step `start` on: each a Batch or, if it is to be augmented, a BatchToAugment.
 
     Without augmentation, pairs are cropped at random to settings.image_size; else they come whole, or, from data sets
     of several sizes, cropped to what all have. The device.Device has the memory for them and tells which of several
@@ -38,52 +51,55 @@ def batches(settings, mixture, start, device):
                               device.rank, device.ranks, device.memory.allocate)
     rng = np.random.RandomState()  # to make one takes ten times as long as to seed it
     for step, batch in enumerate(stream, start):
-        batch = batch._asdict()
         if settings.augment != 'none':
             rng.seed([settings.seed, step * device.ranks + device.rank])
-            draws = draw(rng, TABLES[settings.augment], settings.batch_size, size, settings.image_size, step)
-            batch['draws'] = np.stack([draws[name] for name in DRAWS])  # [parameters, N]
+            drawn = draw(rng, TABLES[settings.augment], settings.batch_size, size, settings.image_size, step)
+            batch = BatchToAugment(*batch, np.stack([drawn[name] for name in PARAMETERS]))
         yield batch
 
 
 def augmented_on_host(batches, crop_size, config):
-    """The same batches with their draws applied, by a graph of its own on the CPU, in a session with `config`."""
+    """The Batches that `batches` are once augmented, by a graph of its own on the CPU, in a session with `config`."""
     first = next(batches)
     with tf.Graph().as_default() as graph, tf.device('/CPU:0'):
-        given = {name: tf.placeholder(array.dtype, array.shape) for name, array in first.items()}
-        fields = dict(zip(Batch._fields, augmented(given, crop_size)))
-    run = tf.Session(graph=graph, config=config).make_callable(fields, feed_list=list(given.values()))
+        given = type(first)(*[tf.placeholder(array.dtype, array.shape) for array in first])
+        result = augmented(given, crop_size)
+    run = tf.Session(graph=graph, config=config).make_callable(result, feed_list=list(given))
     for batch in itertools.chain([first], batches):
-        yield run(*[batch[name] for name in given])
+        yield run(*batch)
 
 
 def augmented(batch, crop_size):
-    """The images (float32), flow and valid of a batch of tensors, augmented if the batch holds draws."""
-    image_a, image_b, flow, valid = [batch[name] for name in Batch._fields]
-    if 'draws' not in batch:
-        return tf.cast(image_a, tf.float32), tf.cast(image_b, tf.float32), flow, valid
-    draws = dict(zip(DRAWS, tf.unstack(batch['draws'])))
-    return augment(image_a, image_b, flow, valid, draws, crop_size)
+    """The Batch that a batch of tensors is for the net: images float32 and, of a BatchToAugment, augmented."""
+    if isinstance(batch, Batch):
+        return batch._replace(image_a=tf.cast(batch.image_a, tf.float32), image_b=tf.cast(batch.image_b, tf.float32))
+    *pairs, parameters = batch
+    return Batch(*augment(*pairs, dict(zip(PARAMETERS, tf.unstack(parameters))), crop_size))
 
 
 def build_step(settings, batch, device):
-    """Builds the Step for a device.Device on a batch of tensors {name: tensor}, as `batches` makes them."""
-    image_a, image_b, flow, valid = augmented(batch, settings.image_size)
-    estimated, prediction = estimate(settings.net, image_a, image_b, settings.width)
-    loss, levels = multiscale_loss(prediction, flow, valid)
-    names = trained_names(settings.net, settings.trainable)
-    trained = [variable for variable in tf.trainable_variables() if variable.op.name.startswith(names)]
+    """Builds the Step for a device.Device on a batch of tensors, as `batches` makes them."""
+    with building(device.build_options):
+        return _build_step(settings, augmented(batch, settings.image_size), device)
+
+
+def _build_step(settings, batch, device):
+    estimated, prediction = estimate(settings.net, batch.image_a, batch.image_b, settings.width)
+    loss, levels = multiscale_loss(prediction, batch.flow, batch.valid)
+    scopes = trained_scopes(settings.net, settings.trainable)
+    trained = [variable for variable in tf.trainable_variables() if variable.op.name.startswith(scopes)]
 
     learning_rate = tf.placeholder(tf.float32, [])
     global_step = tf.train.get_or_create_global_step()
     optimizer = device.adam(learning_rate, settings.momentum, settings.momentum2)
     gradients = optimizer.compute_gradients(loss + settings.weight_decay * weight_decay(trained), trained)
-    device.gradients_made(tf.get_default_graph())
+    device.fix_gradient_dtypes(tf.get_default_graph())
     with tf.control_dependencies([optimizer.apply_gradients(gradients)]):
         train_op = tf.assign_add(global_step, 1)  # also a step whose gradients overflowed under a loss scale
     norm = tf.global_norm([gradient for gradient, _ in gradients])
     if device.scales_loss:  # such a step changes nothing but the scale
         norm = tf.where(tf.is_finite(norm), norm, tf.zeros_like(norm))
-    figures = collections.OrderedDict(loss=loss, epe=endpoint_error(estimated, flow, valid), gradient_norm=norm)
-    figures.update(('loss_level%d' % level, term) for level, term in sorted(levels.items()))
-    return Step(learning_rate, train_op, figures, global_step, trained)
+    epe = endpoint_error(estimated, batch.flow, batch.valid)
+    metrics = collections.OrderedDict(loss=loss, epe=epe, gradient_norm=norm)
+    metrics.update(('loss_level%d' % level, term) for level, term in sorted(levels.items()))
+    return Step(learning_rate, train_op, metrics, global_step, trained)

@@ -1,32 +1,30 @@
-"""How variables get their values: straight from the file of a checkpoint, or from arrays."""
-from src.tf import tf
+"""How variables get their values: drawn, from files of weights (with a report of what came from where), or from arrays.
+
+Whatever gives variables values is here, so that what is cached of frozen weights is never older than they are.
+"""
+import collections
+import re
+import typing
+
+from src.files import InputError
+from src.model.convolutions import cache_frozen_weights
+from src.tf import LOSS_SCALE, tf
+
+TRAINING_STATE = re.compile(r'(/Adam(_1)?|^global_step|^beta[12]_power|^%s/.*)$' % LOSS_SCALE)  # no part of a net
 
 
-def fill(session, checkpoint, sources, zeros=()):
-    """Gives variables the values that a checkpoint holds, in one run.
+class Report(typing.NamedTuple):
+    """Names of variables, sorted."""
+    loaded: list  # filled from the file
+    missing: list  # left as they were
+    unused: list  # in the file, but not in the net
 
-    TensorFlow's own operation reads the file into the memory that the variables then keep; by way of Python, the
-    650 MB of FlowNet2 would be copied twice, into new memory each time. But it does not always name the value that is
-    damaged: where it fails, the values are read one by one until Checkpoint.read raises the error that does.
 
-    Args:
-        checkpoint: Checkpoint.
-        sources: {variable: its name in the checkpoint}, of equal shapes.
-        zeros: variables that become 0.
-
-    Raises:
-        InputError: a value cannot be read or is not finite; some variables may have theirs by then.
-    """
+def draw(session):
+    """Gives all variables of the session's graph their initial values."""
     with session.graph.as_default():
-        values = _values(checkpoint, sorted(set(sources.values())))
-        filled = [_assigned(variable, values[name]) for variable, name in sources.items()]
-        filled += [_assigned(variable, tf.zeros(variable.shape)) for variable in zeros]
-    try:
-        session.run(filled)
-    except tf.errors.OpError:
-        for name in values:
-            checkpoint.read(name, checkpoint.dtypes[name].as_numpy_dtype)
-        raise
+        session.run(tf.global_variables_initializer())
+    cache_frozen_weights(session)
 
 
 def assign(session, values):
@@ -34,6 +32,7 @@ def assign(session, values):
     for every run with other fetches has its graph prepared anew."""
     session.run([variable.initializer for variable in values],
                 {variable.initializer.inputs[1]: value for variable, value in values.items()})
+    cache_frozen_weights(session)
 
 
 def never_drawn(getter, *args, **kwargs):
@@ -44,15 +43,125 @@ def never_drawn(getter, *args, **kwargs):
     return getter(*args, **dict(kwargs, initializer=fed))
 
 
-def _values(checkpoint, names):
-    """{name: tensor of its value}, read on the host, all by one operation; to compute one fails if it is not finite."""
-    dtypes = [checkpoint.dtypes[name] for name in names]
+def restore(session, weights, variables, complete):
+    """Gives `variables` their values from a weights.Weights. The biases of deconvolutions that are missing there are 0.
+
+    Args:
+        complete: whether a variable that is missing is an error; else it keeps its initial value.
+
+    Returns:
+        Report.
+
+    Raises:
+        InputError: no variable in common, a shape that differs, one missing though `complete`, a damaged value.
+    """
+    by_name = {variable.op.name: variable for variable in variables}
+    found = {name: weights.find(name) for name in by_name}
+    loaded = sorted(name for name in by_name if found[name])
+    for name in loaded:
+        shape, expected = list(weights.shapes[found[name]]), by_name[name].shape
+        if shape != expected.as_list():
+            raise InputError('%s: %s is %s, but %s in this net' % (weights.path, found[name], shape, expected))
+    if not loaded:
+        raise InputError('%s: has no variable of this net (it holds %s, the net is of %s)'
+                         % (weights.path, _few(weights.shapes), _few(by_name)))
+    zero = [name for name in by_name if not found[name] and _is_deconv_bias(name)]
+    missing = sorted(set(by_name) - set(loaded) - set(zero))
+    lacking = [name for name in missing if not name.startswith(LOSS_SCALE)]  # a run may go on in another precision
+    if lacking and complete:
+        raise InputError('%s: lacks %d of the %d variables of this net: %s'
+                         % (weights.path, len(lacking), len(by_name), _few(lacking)))
+    _fill(session, weights, {by_name[name]: found[name] for name in loaded}, [by_name[name] for name in zero])
+    unused = sorted(name for name in set(weights.shapes) - set(found.values()) if not TRAINING_STATE.search(name))
+    return Report(loaded, missing, unused)
+
+
+def restore_parts(session, sources, variables, optional):
+    """Gives `variables` their values from several files, each what the ones before it do not have.
+
+    Args:
+        sources: list of weights.Weights.
+        optional: variables that no file need have: they keep their initial value.
+
+    Returns:
+        A Report for each file, `missing` being empty, and one sorted list of what no file has.
+
+    Raises:
+        InputError: as `restore`; a file that adds nothing; a variable missing that is not optional.
+    """
+    reports, remaining = [], list(variables)
+    for weights in sources:
+        part = [variable for variable in remaining if weights.find(variable.op.name)]
+        reports.append(restore(session, weights, part or remaining, complete=True))
+        remaining = [variable for variable in remaining if variable not in part]
+    missing = sorted(variable.op.name for variable in remaining if not _is_deconv_bias(variable.op.name))
+    lacking = set(missing) - {variable.op.name for variable in optional}
+    if lacking:
+        raise InputError('--pretrained %s: nothing fills %d variables of the nets that are not trained: %s'
+                         % (','.join(weights.path for weights in sources), len(lacking), _few(lacking)))
+    return reports, missing
+
+
+def describe(weights, report):
+    """The report as text, a line each; what was loaded by the nets it went to."""
+    nets = collections.Counter('/'.join(name.split('/')[:-2]) for name in report.loaded)
+    lines = ['%s: %d variables loaded' % (weights.path, len(report.loaded))]
+    lines += ['  %s (%d)%s' % (net, count, _origin(weights, net, report)) for net, count in sorted(nets.items())]
+    for kind, names in (('missing, left at their initial value', report.missing), ('unused', report.unused)):
+        if names:
+            lines.append('  %d %s: %s' % (len(names), kind, _few(names)))
+    return '\n'.join(lines)
+
+
+def _fill(session, weights, sources, zeros=()):
+    """Gives variables the values that a file of weights holds, in one run.
+
+    The run does not always name the value that is damaged: where it fails, the values are read one by one until
+    Weights.read raises the error that does.
+
+    Args:
+        weights: weights.Weights.
+        sources: {variable: its name in the file}, of equal shapes.
+        zeros: variables that become 0.
+
+    Raises:
+        InputError: a value cannot be read or is not finite; some variables may have theirs by then.
+    """
+    with session.graph.as_default():
+        values = _finite(weights, sorted(set(sources.values())))
+        filled = [_assigned(variable, values[name]) for variable, name in sources.items()]
+        filled += [_assigned(variable, tf.zeros(variable.shape)) for variable in zeros]
+    try:
+        session.run(filled)
+    except tf.errors.OpError:
+        for name in values:
+            weights.read(name, weights.dtypes[name].as_numpy_dtype)
+        raise
+    cache_frozen_weights(session)
+
+
+def _finite(weights, names):
+    """{name: tensor of its value}, read on the host; to compute one fails if it is not finite."""
     with tf.device('/cpu:0'):
-        values = tf.raw_ops.RestoreV2(prefix=checkpoint.path, tensor_names=names, shape_and_slices=[''] * len(names),
-                                      dtypes=dtypes)
-        return {name: tf.check_numerics(value, name) if dtype.is_floating else value
-                for name, dtype, value in zip(names, dtypes, values)}
+        return {name: tf.check_numerics(value, name) if value.dtype.is_floating else value
+                for name, value in weights.tensors(names).items()}
 
 
 def _assigned(variable, value):
     return tf.assign(variable, tf.cast(value, variable.dtype.base_dtype)).op
+
+
+def _origin(weights, net, report):
+    """Where the variables of a net came from, if that was another scope."""
+    name = next(name for name in report.loaded if name.startswith(net))
+    found = weights.find(name)
+    return '' if found == name else ' from ' + '/'.join(found.split('/')[:-2])
+
+
+def _is_deconv_bias(name):
+    return re.search(r'(deconv\d|upsample_flow\dto\d)/biases$', name) is not None
+
+
+def _few(names):
+    names = sorted(names)
+    return ', '.join(names[:3]) + (', …' if len(names) > 3 else '')

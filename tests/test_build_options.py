@@ -1,29 +1,39 @@
-"""What a graph is made for: half precision (--precision amp), where only layers are half and a step that overflows is
-skipped; weights that never change; operations for every device, or for those here."""
+"""Graphs by their BuildOptions: half precision (--precision amp), where only layers are half and a step that overflows
+is skipped; weights that never change; operations for every device, or for those here."""
+import dataclasses
+
 import numpy as np
 import pytest
 
-from draw_weights import fill
+from draw_weights import draw_by_name
 from running import WIDTH
+from src.data.samples import Batch
 from src.device import loss_scale
-from src.device.device import Device
-from src.model import layers, target
+from src.device.device import Gpu
+from src.model import convolutions, layers
+from src.model.build_options import BuildOptions, building, current_options
 from src.model.estimator import estimate
-from src.model.layers import PREPARED, conv
-from src.model.networks import trained_names
-from src.run import flags
+from src.model.layers import conv
+from src.model.networks import trained_scopes
+from src.run import export, flags
+from src.run.inference import FlowNet
 from src.run.settings import Settings
 from src.run.step import build_step
-from src.run.train import _fill
+from src.run.train import _restore
 from src.tf import tf
 from src.weights.checkpoint import Checkpoint
+from src.weights.filling import draw
 
 SHAPE = (1, 64, 64)
 
 
-@pytest.fixture
-def half():
-    target.use(layer_type=tf.float16, stock_only=False, alignment=8)
+HALF = BuildOptions(tf.float16, portable_ops=False, channel_alignment=8)
+
+
+def estimate_with(options, *args):
+    """estimate, built with `options`."""
+    with building(options):
+        return estimate(*args)
 
 
 def images():
@@ -31,9 +41,9 @@ def images():
     return [tf.constant(rng.randint(0, 256, SHAPE + (3,)).astype(np.uint8)) for _ in range(2)]
 
 
-def test_what_is_half_and_what_is_not(session, half):
+def test_what_is_half_and_what_is_not(session):
     image_a, image_b = [tf.cast(image, tf.float32) for image in images()]
-    estimated = estimate('CS', image_a, image_b, WIDTH)
+    estimated = estimate_with(HALF, 'CS', image_a, image_b, WIDTH)
     types = {}
     for operation in session.graph.get_operations():
         for output in operation.outputs:
@@ -47,29 +57,28 @@ def test_what_is_half_and_what_is_not(session, half):
 def test_flow_is_nearly_that_of_float32(session):
     image_a, image_b = [tf.cast(image, tf.float32) for image in images()]
     full = estimate('CS', image_a, image_b, WIDTH).flow
-    target.use(layer_type=tf.float16, stock_only=False)
-    half = estimate('CS', image_a, image_b, WIDTH).flow
-    fill(session, 3)
+    half = estimate_with(BuildOptions(tf.float16, portable_ops=False), 'CS', image_a, image_b, WIDTH).flow
+    draw_by_name(session, 3)
     full, half = session.run([full, half])
     assert 0 < np.abs(half - full).mean() < 5e-3 * np.abs(full).mean()
 
 
 @pytest.mark.parametrize('scale, overflows', [(2. ** 10, False), (2. ** 100, True)])
-def test_a_step_that_overflows_changes_nothing_but_the_scale(session, half, monkeypatch, scale, overflows):
-    monkeypatch.setattr(loss_scale, 'FIRST', scale)
+def test_a_step_that_overflows_changes_nothing_but_the_scale(session, monkeypatch, scale, overflows):
+    monkeypatch.setattr(loss_scale, 'INITIAL_SCALE', scale)
     image_a, image_b = images()
-    batch = dict(image_a=image_a, image_b=image_b, flow=tf.ones(SHAPE + (2,)), valid=tf.fill(SHAPE, True))
+    batch = Batch(image_a, image_b, flow=tf.ones(SHAPE + (2,)), valid=tf.fill(SHAPE, True))
     settings = Settings.from_flags(flags.train_flags(['--net', 'C', '--width', str(WIDTH), '--augment', 'none']))
-    step = build_step(settings, batch, Device('gpu', None, scales_loss=True))
-    session.run(tf.global_variables_initializer())
+    step = build_step(settings, batch, Gpu(precision='amp', trained=('',)))
+    draw(session)
     before = session.run(tf.global_variables())
-    _, figures = session.run([step.train_op, step.figures], {step.learning_rate: 1e-4})
+    _, metrics = session.run([step.train_op, step.metrics], {step.learning_rate: 1e-4})
     after = session.run(tf.global_variables())
     changed = {variable.op.name for variable, old, new in zip(tf.global_variables(), before, after)
                if (old != new).any()}
     every = {variable.op.name for variable in tf.global_variables()} - {'loss_scale/scale'}
     assert changed == ({'loss_scale/scale', 'global_step'} if overflows else every)
-    assert (figures['gradient_norm'] == 0) == overflows and np.isfinite(figures['loss'])
+    assert (metrics['gradient_norm'] == 0) == overflows and np.isfinite(metrics['loss'])
     found = session.run({variable.op.name: variable for variable in tf.global_variables()})
     assert found['loss_scale/scale'] == (scale / 2 if overflows else scale)
     assert found['loss_scale/steps'] == (0 if overflows else 1) and found['global_step'] == 1
@@ -85,12 +94,12 @@ def test_a_run_is_resumed_in_another_precision(session, tmp_path):
     session.run(tf.assign(weight, [3., 3.]))
     before = session.run('loss_scale/scale:0')
     checkpoint = Checkpoint(path)
-    _fill(session, [checkpoint], checkpoint, [weight])
-    assert session.run(weight).tolist() == [1, 1] and session.run('loss_scale/scale:0') == before == loss_scale.FIRST
+    _restore(session, [checkpoint], checkpoint, [weight])
+    assert session.run(weight).tolist() == [1, 1] and session.run('loss_scale/scale:0') == before == loss_scale.INITIAL_SCALE
 
 
 def test_the_scale_is_doubled_after_so_many_steps_without_an_overflow(session, monkeypatch):
-    monkeypatch.setattr(loss_scale, 'STEPS', 2)
+    monkeypatch.setattr(loss_scale, 'GROWTH_INTERVAL', 2)
     weight, factor = tf.Variable(1.), tf.placeholder(tf.float32, [])
     optimizer = loss_scale.LossScaledAdam(.1, .9, .999)
     train_op = optimizer.apply_gradients(optimizer.compute_gradients(weight * factor, [weight]))
@@ -98,7 +107,7 @@ def test_the_scale_is_doubled_after_so_many_steps_without_an_overflow(session, m
     scales = []
     for value in (1, 1, 1, np.inf, 1, 1):
         session.run(train_op, {factor: value})
-        scales += [session.run(variable) for variable in tf.global_variables() if variable.op.name == 'loss_scale/scale']
+        scales.append(session.run('loss_scale/scale:0'))
     assert scales == [2 ** 15, 2 ** 16, 2 ** 16, 2 ** 15, 2 ** 15, 2 ** 16]
 
 
@@ -115,16 +124,14 @@ def test_the_steps_under_a_loss_scale_are_those_of_adam(session):
 
 
 @pytest.mark.parametrize('xla', [False, True])
-def test_weights_that_never_change_are_prepared_once(session, monkeypatch, xla):
-    monkeypatch.setattr(layers, '_in_blocks', lambda depth: depth > layers.IMAGE_CHANNELS)  # on both sides
+def test_what_depends_on_frozen_weights_is_computed_once(session, monkeypatch, xla):
+    monkeypatch.setattr(convolutions, '_deconv_as_conv', lambda depth: depth > convolutions.IMAGE_CHANNELS)  # both
     pair = [tf.cast(image, tf.float32) for image in images()]
-    target.use(layer_type=tf.float16, stock_only=False, alignment=8, xla=xla)
-    expected = estimate('CS', *pair, WIDTH).flow
-    target.use(layer_type=tf.float16, stock_only=False, alignment=8, prepares=lambda name: True, xla=xla)
-    flow = estimate('CS', *pair, WIDTH).flow
+    options = dataclasses.replace(HALF, xla=xla)
+    expected = estimate_with(options, 'CS', *pair, WIDTH).flow
+    flow = estimate_with(dataclasses.replace(options, trained_scopes=()), 'CS', *pair, WIDTH).flow
     assert any(op.type == 'DepthToSpace' for op in session.graph.get_operations())  # deconvolutions are convolutions
-    fill(session, 3)
-    session.run(tf.get_collection(PREPARED))
+    draw_by_name(session, 3)
     expected = session.run(expected)
     session.run(tf.variables_initializer(tf.trainable_variables()))  # they are not looked at again
     flow = session.run(flow)
@@ -136,7 +143,7 @@ def test_a_deconvolution_in_blocks_is_the_same(session, monkeypatch, depth, chan
     x = tf.random.normal((2, 3, 5, depth), seed=1)
     results = []
     for in_blocks in (False, True):
-        monkeypatch.setattr(layers, '_in_blocks', lambda depth: in_blocks)
+        monkeypatch.setattr(convolutions, '_deconv_as_conv', lambda depth: in_blocks)
         with tf.variable_scope('', reuse=tf.AUTO_REUSE):
             results.append(layers.deconv(x, 'deconv', channels))
     session.run(tf.global_variables_initializer())
@@ -145,41 +152,37 @@ def test_a_deconvolution_in_blocks_is_the_same(session, monkeypatch, depth, chan
     np.testing.assert_allclose(found, expected, atol=1e-6 * np.abs(expected).max())
 
 
-def test_in_training_the_frozen_nets_alone_are_prepared(session, half):
-    trained = trained_names('CS', 'last')
-    target.use(layer_type=tf.float16, stock_only=False, alignment=8, prepares=lambda name: not name.startswith(trained))
+def test_in_training_the_frozen_nets_alone_are_cached(session):
+    device = Gpu(precision='amp', trained=trained_scopes('CS', 'last'))
     image_a, image_b = [tf.cast(image, tf.float32) for image in images()]
-    batch = dict(image_a=image_a, image_b=image_b, flow=tf.ones(SHAPE + (2,)), valid=tf.fill(SHAPE, True))
+    batch = Batch(image_a, image_b, flow=tf.ones(SHAPE + (2,)), valid=tf.fill(SHAPE, True))
     settings = Settings.from_flags(flags.train_flags(['--net', 'CS', '--trainable', 'last', '--width', str(WIDTH),
                                                       '--augment', 'none']))
-    step = build_step(settings, batch, Device('gpu', None, scales_loss=True))
-    prepared = {variable.op.name for variable in tf.local_variables()}
-    assert {name.split('/')[1] for name in prepared} == {'FlowNetC'}
+    step = build_step(settings, batch, device)
+    cached = {variable.op.name for variable in tf.local_variables()}
+    assert {name.split('/')[1] for name in cached} == {'FlowNetC'}
     assert {variable.op.name.split('/')[1] for variable in step.trained} == {'FlowNetS'}
-    session.run(tf.global_variables_initializer())
-    session.run(tf.get_collection(PREPARED))
+    draw(session)
     before = session.run(step.trained)
     session.run(step.train_op, {step.learning_rate: 1e-4})
     assert all((old != new).any() for old, new in zip(before, session.run(step.trained)))
 
 
-@pytest.mark.parametrize('net, adds_taps', [('C', False), ('2', False), ('C', True), ('SD', True)])
-def test_operations_for_every_device_give_what_those_for_this_one_do(session, net, adds_taps):
+@pytest.mark.parametrize('net, conv_as_1x1_sum', [('C', False), ('2', False), ('C', True), ('SD', True)])
+def test_operations_for_every_device_give_what_those_for_this_one_do(session, net, conv_as_1x1_sum):
     pair = [tf.cast(image, tf.float32) for image in images()]
     expected = estimate(net, *pair, WIDTH).flow
     assert not any(op.type == 'Conv2D' and op.get_attr('padding') == b'EXPLICIT'
                    for op in session.graph.get_operations())
-    target.use(stock_only=False, adds_taps=adds_taps)
-    flow = estimate(net, *pair, WIDTH).flow
-    fill(session, 3)
+    flow = estimate_with(BuildOptions(portable_ops=False, conv_as_1x1_sum=conv_as_1x1_sum), net, *pair, WIDTH).flow
+    draw_by_name(session, 3)
     expected, flow = session.run([expected, flow])
     np.testing.assert_allclose(flow, expected, atol=1e-5 * np.abs(expected).max())
 
 
 def test_initial_weights_hang_on_the_seed_and_their_names_alone():
-    def drawn(seed, **fields):
-        target.use(**fields)
-        with tf.Graph().as_default(), tf.Session() as session:
+    def drawn(seed, **options):
+        with tf.Graph().as_default(), tf.Session() as session, building(BuildOptions(**options)):
             tf.set_random_seed(seed)
             x = conv(conv(tf.zeros((1, 8, 8, 3)), 'first', 4, stride=2), 'second', 4, stride=2)
             session.run(tf.global_variables_initializer())
@@ -187,14 +190,47 @@ def test_initial_weights_hang_on_the_seed_and_their_names_alone():
             return session.run([variable for variable in tf.global_variables() if 'weights' in variable.op.name])
 
     first, second = drawn(1)
-    for again in (drawn(1), drawn(1, stock_only=False), drawn(1, layer_type=tf.float16, alignment=8)):
+    for again in (drawn(1), drawn(1, portable_ops=False), drawn(1, dtype=tf.float16, channel_alignment=8)):
         np.testing.assert_array_equal(again[0], first)
         np.testing.assert_array_equal(again[1], second)
     assert (drawn(2)[0] != first).all() and (first.ravel() != second.ravel()[:first.size]).all()
 
 
-def test_an_export_leaves_the_target_of_other_graphs(half):
-    before = target.current()
-    with target.every_device():
-        assert target.current() == target.Target()
-    assert target.current() is before
+def test_options_end_with_their_context():
+    with building(HALF):
+        with building(BuildOptions()):
+            assert current_options() == BuildOptions()
+        assert current_options() is HALF
+        with pytest.raises(ValueError, match='in between'), building(BuildOptions()):
+            raise ValueError('in between')
+        assert current_options() is HALF
+    assert current_options() == BuildOptions()
+
+
+def operations(build):
+    """The {(type, dtype)} of the operations that a call adds to a graph of its own."""
+    with tf.Graph().as_default() as graph:
+        build()
+        return {(op.type, output.dtype) for op in graph.get_operations() for output in op.outputs}
+
+
+def test_an_export_is_portable_whatever_is_built_around_it():
+    with building(HALF):
+        found = operations(lambda: export.build('C', WIDTH, (64, 64)))
+    assert found == operations(lambda: export.build('C', WIDTH, (64, 64)))
+    assert ('Conv2D', tf.float32) in found and ('Conv2D', tf.float16) not in found
+
+
+def test_a_flownet_keeps_its_options_when_it_is_built_again_in_a_run():
+    flownet = FlowNet('S', WIDTH, HALF)
+    for size in ((64, 64), (64, 128)):
+        assert ('Conv2D', tf.float16) in operations(lambda: flownet.build(size))
+
+
+@pytest.mark.parametrize('width', [WIDTH, 3 / 8])
+def test_half_layers_with_sums_of_1x1_convolutions_at_any_width(session, width):
+    """In a thin net some layers that are no predictions have few channels too."""
+    image_a, image_b = [tf.cast(image, tf.float32) for image in images()]
+    options = dataclasses.replace(HALF, xla=True, conv_as_1x1_sum=True)
+    assert estimate_with(options, '2', image_a, image_b, width).flow.dtype == tf.float32
+    assert {op.outputs[0].dtype for op in session.graph.get_operations() if op.type == 'LeakyRelu'} == {tf.float16}

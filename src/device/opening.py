@@ -1,0 +1,110 @@
+"""The choice of the device: --chip, and what of --correlation, --precision and --xla it has."""
+import importlib.util
+import os
+import typing
+
+from src.device.device import Cpu, Gpu
+from src.device.npu import Npu, NpuOptions
+from src.files import InputError
+from src.model.native_correlation import missing
+from src.tf import tf
+
+
+class Speed(typing.NamedTuple):
+    """What the flags of the same names choose."""
+    correlation: str = 'graph'  # 'auto', 'native' or 'graph'
+    precision: str = 'fp32'  # 'fp32', 'tf32' or 'amp'; a CPU computes in fp32 for 'tf32' too
+    xla: bool = False  # whether XLA compiles the graph
+
+    @classmethod
+    def from_flags(cls, args):
+        """Takes the fields from parsed flags of the same names."""
+        return cls(**{name: getattr(args, name) for name in cls._fields})
+
+
+def device_from_flags(args, trained=()):
+    """open_device as parsed flags (flags.py, "net flags") ask for."""
+    return open_device(args.chip, args.gpu_device, trained, NpuOptions.from_flags(args), Speed.from_flags(args))
+
+
+def open_device(chip, gpu_device=0, trained=(), npu_options=NpuOptions(), speed=Speed()):
+    """Chooses the device, sets up TensorFlow in this process for it, and prints the choice.
+
+    Args:
+        chip: 'gpu', 'npu', 'cpu', or 'auto' for the first of npu, gpu, cpu that is there.
+        gpu_device: which of several GPUs.
+        trained: networks.trained_scopes; for inference, none.
+        speed: Speed; an NPU takes its defaults alone.
+
+    Returns:
+        device.Device.
+
+    Raises:
+        InputError: the chip is not there, or its options do not go together.
+    """
+    gpus = len(tf.config.experimental.list_physical_devices('GPU')) if chip in ('auto', 'gpu') else 0
+    if chip == 'auto':
+        chip = 'npu' if importlib.util.find_spec('npu_bridge') else 'gpu' if gpus else 'cpu'
+    _check(chip, speed)
+    correlation = _choose_correlation(chip, speed.correlation)
+    if chip == 'npu':
+        device = Npu(bool(trained), npu_options)
+        said = ', %d of %d' % (device.rank, device.ranks) if device.ranks > 1 else ''
+    elif chip == 'gpu':
+        _check_gpu(gpus, gpu_device)
+        device = Gpu(gpu_device, speed.precision, correlation, speed.xla, trained)
+        said = ', %s, %s correlation%s' % (_set_gpu_precision(speed.precision), correlation, ', XLA' * speed.xla)
+    else:
+        _keep_cpu_memory()
+        device, said = Cpu(correlation), ', fp32, %s correlation' % correlation
+    print('chip: %s (TensorFlow %s)%s' % (chip, tf.VERSION, said), flush=True)
+    return device
+
+
+def _check(chip, speed):
+    """Raises an InputError for what a chip does not have."""
+    if chip == 'npu' and speed.correlation == 'native':
+        raise InputError('--correlation native: not on an NPU, which takes stock operations alone')
+    if chip != 'gpu' and speed.precision == 'amp':
+        raise InputError('--precision amp: needs a GPU%s' % (
+            ' (an NPU has --precision_mode)' if chip == 'npu' else ', this is --chip %s' % chip))
+    if chip != 'gpu' and speed.xla:
+        raise InputError('--xla: needs a GPU, this is --chip %s' % chip)
+
+
+def _check_gpu(gpus, gpu_device):
+    """Raises an InputError unless TensorFlow sees the GPU."""
+    if not gpus:
+        raise InputError('--chip gpu: TensorFlow %s sees no GPU; it needs the NVIDIA driver and CUDA libraries of its '
+                         'version (TF_CPP_MIN_LOG_LEVEL=0 shows what it looks for)' % tf.VERSION)
+    if gpu_device >= gpus:
+        raise InputError('--gpu_device %d: TensorFlow sees %d GPU' % (gpu_device, gpus))
+
+
+def _choose_correlation(chip, wanted):
+    """'native' or 'graph'; where the native op is not there, 'auto' says why in one line."""
+    if chip == 'npu' or wanted == 'graph':
+        return 'graph'
+    reason = missing(gpu=chip == 'gpu')
+    if reason and wanted == 'native':
+        raise InputError('--correlation native: %s' % reason)
+    if reason:
+        print('correlation: stock operations, since %s' % reason, flush=True)
+    return 'graph' if reason else 'native'
+
+
+def _set_gpu_precision(wanted):
+    """Lets a GPU's matrix units round float32 to TF32, or not, in this process; returns what is then used."""
+    switch = getattr(tf.config.experimental, 'enable_tensor_float_32_execution', None)
+    if switch:
+        switch(wanted != 'fp32')
+        return wanted
+    if wanted == 'fp32':
+        os.environ['NVIDIA_TF32_OVERRIDE'] = '0'  # NVIDIA's own builds of TensorFlow 1.15 use TF32 unless told so
+    return 'fp32' if wanted == 'tf32' else wanted
+
+
+def _keep_cpu_memory():
+    """Lets TensorFlow keep the memory of its tensors from run to run, in this process: else the system takes it back
+    and clears it anew for each, which costs up to half of the time."""
+    os.environ.setdefault('TF_CPU_ALLOCATOR_USE_BFC', '1')

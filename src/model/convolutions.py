@@ -1,0 +1,137 @@
+"""Convolution and transposed convolution without bias, in the form that is fastest on the device (build_options.py).
+
+Each form computes the same; what it gains was measured with FlowNet2 at 448 × 1024 (H200: TensorFlow 2.21, float16 with
+XLA, batch 8, where nothing else is said).
+"""
+import itertools
+
+import numpy as np
+
+from src.model.build_options import current_options
+from src.tf import tf
+
+IMAGE_CHANNELS = 4  # for up to so many, cuDNN has kernels of their own
+
+_CACHE = 'frozen_weight_cache'  # the graph's collection of operations that compute what is cached
+
+
+def conv2d(x, weights, stride):
+    """Convolution of x [N, H, W, C] with weights [k, k, C, C'], zero-padded by (k − 1) / 2 on every side."""
+    kernel, _, depth, channels = weights.shape.as_list()
+    if current_options().conv_as_1x1_sum and stride == 1 < kernel and kernel * kernel * channels < depth:
+        return _conv_as_1x1_sum(x, weights)
+    return _conv_padded(x, weights, stride, (kernel - 1) // 2)
+
+
+def conv2d_transpose(x, weights):
+    """Transposed convolution of x [N, H, W, C] with weights [4, 4, C', C] at stride 2, cropped by one pixel all round.
+
+    Returns:
+        [N, 2H, 2W, C'].
+    """
+    batch, height, width, depth = x.shape.as_list()
+    if _deconv_as_conv(depth):
+        blocks = _conv_padded(x, _deconv_weights_as_conv(weights), stride=1, pad=1)  # [N, H + 1, W + 1, 4 · C']
+        return tf.nn.depth_to_space(blocks, 2)[:, 1:-1, 1:-1]
+    shape = [batch, 2 * height, 2 * width, weights.shape.as_list()[2]]
+    x, weights = _as_computed(x, weights, channel_axis=3)
+    return tf.nn.conv2d_transpose(x, weights, shape, strides=[1, 2, 2, 1], padding='SAME')
+
+
+def _conv_padded(x, weights, stride, pad):
+    """Convolution of x with weights [kh, kw, C, C'], x zero-padded by `pad` on every side.
+
+    Explicit paddings spare the operation that copies x, `Pad`, at each convolution of stride 2 (their gain was not
+    measured by itself). NPUs and exports do not know them, and XLA makes the same of both.
+    """
+    x, weights = _as_computed(x, weights, channel_axis=2)
+    padding = [[0, 0], [pad, pad], [pad, pad], [0, 0]]
+    if current_options().portable_ops or current_options().xla:
+        if stride == 1 and weights.shape.as_list()[0] == 2 * pad + 1:
+            padding = 'SAME'
+        else:
+            x, padding = tf.pad(x, padding), 'VALID'
+    return tf.nn.conv2d(x, weights, strides=[1, stride, stride, 1], padding=padding)
+
+
+def _as_computed(x, weights, channel_axis):
+    """x and the weights in the options' dtype and channel alignment; x's channels are axis `channel_axis` of weights'.
+
+    Without alignment cuDNN copies x: 2.9 of 22.3 ms of kernels; in TF32 5.14 → 4.67 ms a pair.
+    """
+    x, weights = [tf.cast(tensor, current_options().dtype) for tensor in (x, weights)]
+    return _align(x, 3), cached_if_frozen(_align(weights, channel_axis))
+
+
+def _align(x, axis):
+    """x with zeros after its channels, which lie along `axis`, up to a multiple of the options' channel_alignment."""
+    channels = x.shape.as_list()[axis]
+    missing = -channels % current_options().channel_alignment
+    if not missing or channels <= IMAGE_CHANNELS:
+        return x
+    return tf.pad(x, [[0, missing if i == axis else 0] for i in range(4)])
+
+
+def _conv_as_1x1_sum(x, weights):
+    """The convolution at stride 1 to few channels C', float32: what each tap makes of each pixel, all by one 1 × 1
+    convolution, which reads x once and not for each tap, and the sum of what the pixels around have made.
+
+    It serves the 20 predictions of a flow, 2 channels from up to 1,026: 427 → 455 pairs/s, about 4 % on a CPU. A GPU
+    without XLA starts a kernel for each slice and sum, and gains nothing.
+    """
+    height, width = x.shape.as_list()[1:3]
+    kernel, _, depth, channels = weights.shape.as_list()
+    weights = tf.reshape(tf.transpose(weights, [2, 0, 1, 3]), [1, 1, depth, kernel * kernel * channels])
+    taps = tf.cast(_conv_padded(x, _align(weights, 3), stride=1, pad=0), tf.float32)  # [N, H, W, kernel² · C']
+    pad = (kernel - 1) // 2
+    taps = tf.pad(taps, [[0, 0], [pad, pad], [pad, pad], [0, 0]])
+    return tf.add_n([taps[:, row:row + height, column:column + width, first:first + channels]
+                     for first, (row, column) in zip(itertools.count(0, channels), np.ndindex(kernel, kernel))])
+
+
+def _deconv_as_conv(depth):
+    """Whether transposed convolutions of `depth` channels are computed as convolutions to blocks of 2 × 2 pixels.
+
+    In half precision a GPU is faster so if the rearranged weights are cached. In what is trained it is not: cuDNN takes
+    16 ms for each gradient by the weights of the fusion's two.
+    """
+    return current_options().dtype == tf.float16 and _layer_is_frozen() and depth > IMAGE_CHANNELS
+
+
+def _deconv_weights_as_conv(weights):
+    """Weights [4, 4, C', C] of a transposed convolution as those [2, 2, C, 4 · C'] of the convolution from 2 × 2 pixels
+    to the block of 2 × 2 pixels between their centres."""
+    _, _, channels, depth = weights.shape.as_list()
+    taps = tf.reshape(weights, [2, 2, 2, 2, channels, depth])  # tap y, y in the block, tap x, x in the block, C', C
+    taps = tf.transpose(tf.reverse(taps, [0, 2]), [0, 2, 5, 1, 3, 4])
+    return tf.reshape(taps, [2, 2, depth, 4 * channels])
+
+
+def cache_frozen_weights(session):
+    """Computes what depends on frozen weights alone, once; else each run would cast, fill up and reorder them.
+
+    All functions of src/weights that set variables end with it. Inference went from 327 to 427 pairs/s by this, aligned
+    channels and a correlation by matrix units together; training of the fusion net alone (batch 4) from 224 to 260, by
+    caching the nets below it and by loss_scale.py together.
+    """
+    session.run(session.graph.get_collection(_CACHE))
+
+
+def _layer_is_frozen():
+    """Whether the layer whose variable scope this is never changes."""
+    return current_options().is_frozen(tf.get_variable_scope().name)
+
+
+def cached_if_frozen(x):
+    """Returns x; for a frozen layer, a variable that caches x, which must depend on the layer's variables alone.
+
+    XLA's convolutions read weights [C', kh, kw, C]: in that order none are copied.
+    """
+    if not _layer_is_frozen():
+        return x
+    order = [3, 0, 1, 2] if current_options().xla and len(x.shape) == 4 else list(range(len(x.shape)))
+    ordered = tf.transpose(x, order)
+    cache = tf.get_variable('cached_rank%d' % len(order), ordered.shape, ordered.dtype, trainable=False,
+                            collections=[tf.GraphKeys.LOCAL_VARIABLES])
+    tf.add_to_collection(_CACHE, tf.assign(cache, ordered))
+    return tf.transpose(cache, np.argsort(order))
