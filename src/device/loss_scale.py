@@ -15,7 +15,8 @@ class LossScaledAdam(tf.train.AdamOptimizer):
     def __init__(self, learning_rate, beta1, beta2):
         super().__init__(learning_rate, beta1, beta2)
         with tf.variable_scope(LOSS_SCALE):
-            self._scale = tf.get_variable('scale', [], initializer=tf.constant_initializer(INITIAL_SCALE), trainable=False)
+            first = tf.constant_initializer(INITIAL_SCALE)
+            self._scale = tf.get_variable('scale', [], initializer=first, trainable=False)
             self._steps = tf.get_variable('steps', [], initializer=tf.zeros_initializer(), trainable=False)
 
     def compute_gradients(self, loss, var_list):

@@ -1,4 +1,4 @@
-"""The training losses (FlowNet 2.0, section 3; docs/spec.md: the Caffe solvers), on predictions and true flows alike."""
+"""The training losses (FlowNet 2.0, section 3; docs/spec.md: the Caffe solvers), on predictions and true flows."""
 from src.model.build_options import keep_float32
 from src.model.estimator import network_size, resize_flow
 from src.model.ops import channel_norm, resize
