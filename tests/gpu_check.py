@@ -17,9 +17,8 @@ sys.path[:0] = [ROOT, os.path.join(ROOT, 'tools')]
 from draw_weights import draw_by_name
 from src.device.opening import Speed, open_device
 from src.model.build_options import building
-from src.model.correlation import stock_correlation
+from src.model.correlation import native_correlation, stock_correlation
 from src.model.estimator import estimate
-from src.model.native_correlation import native_correlation
 from src.native import build
 from src.tf import tf
 

@@ -95,7 +95,8 @@ def test_a_run_is_resumed_in_another_precision(session, tmp_path):
     before = session.run('loss_scale/scale:0')
     checkpoint = Checkpoint(path)
     _restore(session, [checkpoint], checkpoint, [weight])
-    assert session.run(weight).tolist() == [1, 1] and session.run('loss_scale/scale:0') == before == loss_scale.INITIAL_SCALE
+    assert session.run(weight).tolist() == [1, 1]
+    assert session.run('loss_scale/scale:0') == before == loss_scale.INITIAL_SCALE
 
 
 def test_the_scale_is_doubled_after_so_many_steps_without_an_overflow(session, monkeypatch):

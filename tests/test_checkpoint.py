@@ -7,14 +7,12 @@ import pytest
 from messages import message
 from running import save_net
 from src.device.device import Cpu
-from src.files import InputError
 from src.run import flags
 from src.run.inference import FlowNet, load_flownet
 from src.tf import tf
 from src.weights.checkpoint import Checkpoint
 from src.weights.filling import describe, restore, restore_parts
 from src.weights.keeper import Keeper
-from src.weights.weights import Weights
 
 
 def write(folder, values, name='x.ckpt'):
@@ -47,28 +45,6 @@ def test_a_checkpoint_of_two_widths_is_refused(tmp_path):
     path = write(tmp_path, {'A/conv6_1/weights': np.zeros((1, 1, 2, 8), np.float32),
                             'B/conv6_1/weights': np.zeros((1, 1, 2, 16), np.float32)})
     assert '8, 16' in message(Checkpoint(path).width)
-
-
-@pytest.mark.parametrize('net', ['C', 'S', 'SD', 'CSS', '2'])
-@pytest.mark.parametrize('width', [1 / 32, 3 / 8])
-def test_the_width_of_every_net(tmp_path, net, width):
-    assert Checkpoint(save_net(tmp_path / 'n.ckpt', net, width)).width() == width
-
-
-def test_the_width_of_a_net_without_conv6(tmp_path):
-    shapes = {'F/fuse_conv0': 24, 'F/fuse_conv1': 24, 'F/fuse_conv1_1': 48, 'F/fuse_interconv1': 7}
-    path = write(tmp_path, {name + '/weights': np.zeros((1, 1, 2, channels), np.float32)
-                            for name, channels in shapes.items()})
-    assert Checkpoint(path).width() == 3 / 8
-    path = write(tmp_path, {'F/fuse_conv0/weights': np.zeros((1, 1, 2, 25), np.float32),
-                            'F/fuse_conv1_1/weights': np.zeros((1, 1, 2, 48), np.float32)})
-    assert '25 channels at fuse_conv0; 48 channels at fuse_conv1_1' in message(Checkpoint(path).width)
-
-
-def test_what_tells_no_width_is_refused(tmp_path):
-    path = write(tmp_path, {'N/layer/weights': np.zeros((1, 1, 2, 8), np.float32), 'conv6/weights': np.float32(1)})
-    error = message(Checkpoint(path).width)
-    assert error.startswith(path) and 'conv6_1' in error
 
 
 def test_any_file_of_a_checkpoint_names_it(tmp_path):
@@ -169,37 +145,6 @@ def test_a_net_of_a_width_between_the_steps_can_be_read_again(tmp_path, session)
     path = save_net(tmp_path / 'n.ckpt', 'S', width)
     FlowNet('S', Checkpoint(path).width()).build((64, 64))
     assert not restore(session, Checkpoint(path), tf.global_variables(), complete=True).unused
-
-
-# Another format
-
-class Arrays(Weights):
-    """The least that a format is."""
-
-    def __init__(self, arrays):
-        self.path, self._arrays = 'arrays', arrays
-        self.shapes = {name: list(array.shape) for name, array in arrays.items()}
-        self.dtypes = {name: tf.as_dtype(array.dtype) for name, array in arrays.items()}
-
-    def value(self, name):
-        if self._arrays[name].dtype == np.uint8:
-            raise InputError('arrays: %s is cut short' % name)
-        return self._arrays[name]
-
-
-def test_a_format_needs_to_know_one_value_at_a_time(session):
-    net = variables(session, a=(2,), b=(1, 3), deconv2__biases=(2,))
-    values = {'M/N/a': np.float16([.5, 2]), 'M/N/b': np.float64([[1, 2, 3]]), 'global_step': np.int64(4)}
-    report = restore(session, Arrays(values), net, complete=True)
-    assert report.loaded == ['N/a', 'N/b'] and Arrays(values).step() == 4
-    assert [value.tolist() for value in session.run(net)] == [[.5, 2], [[1, 2, 3]], [0, 0]]
-
-
-@pytest.mark.parametrize('value, error', [(np.float32([1, np.nan]), 'arrays: N/b holds NaN or infinity'),
-                                          (np.uint8([1, 2]), 'arrays: N/b is cut short')])
-def test_a_damaged_value_in_any_format_is_named(session, value, error):
-    net = variables(session, a=(2,), b=(2,))
-    assert message(restore, session, Arrays({'N/a': np.ones(2, np.float32), 'N/b': value}), net, True) == error
 
 
 # Nets of a stack

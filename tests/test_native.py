@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from src.files import InputError
-from src.model import native_correlation as native
-from src.native import build
+from src.model.correlation import native_correlation
+from src.native import build, library
 from src.tf import tf
 
 GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'golden', 'ops.npz')
@@ -22,16 +22,16 @@ needs_compiler = pytest.mark.skipif(not shutil.which(COMPILER), reason='no C++ c
 @pytest.fixture(scope='module')
 def op():
     """The op; a build that is there is taken, else one without CUDA is made."""
-    if not build.library():
+    if not library.find_library():
         build.build(cuda='off')
     forget()
-    assert native.missing(gpu=False) is None
-    return native._load()[0]
+    assert library.missing(gpu=False) is None
+    return library.load()[0]
 
 
 def forget():
     """Lets it be looked for again."""
-    native._load.cache_clear()
+    library.load.cache_clear()
 
 
 def definition(a, b, dcost, reach=10, stride=2):
@@ -73,7 +73,7 @@ def draw(shape, displacements=441, dtype=np.float32):
 def test_golden_values_and_gradients(session, op):
     golden = np.load(GOLDEN)
     a, b = tf.constant(golden['corr_a']), tf.constant(golden['corr_b'])
-    cost = native.native_correlation(a, b)
+    cost = native_correlation(a, b)
     assert cost.shape.as_list() == list(golden['corr_out'].shape)
     gradients = tf.gradients(tf.reduce_sum(cost * golden['corr_dout']), [a, b])
     assert_close(session.run([cost] + gradients), [golden['corr_' + name] for name in ('out', 'da', 'db')], 1e-5)
@@ -147,7 +147,7 @@ def test_errors_while_it_runs(session, op, a, b, dcost, message):
 
 @needs_compiler
 def test_compiler_errors_are_reported(monkeypatch, tmp_path):
-    monkeypatch.setattr(build, 'FOLDER', str(tmp_path))
+    monkeypatch.setattr(library, 'FOLDER', str(tmp_path))
     monkeypatch.setattr(sys, 'argv', ['build', '--cuda', 'off'])
     monkeypatch.setenv('CXX', COMPILER + ' -no-such-option')
     with pytest.raises(SystemExit, match='(?s)-no-such-option .*correlation_cpu.cc.*failed with status 1.*error'):
@@ -155,7 +155,7 @@ def test_compiler_errors_are_reported(monkeypatch, tmp_path):
     monkeypatch.setenv('CXX', 'no-such-compiler')
     with pytest.raises(SystemExit, match='no C.. compiler: no-such-compiler'):
         build.main()
-    assert build.library() is None
+    assert library.find_library() is None
 
 
 def broken_libraries(folder):
@@ -173,13 +173,13 @@ def broken_libraries(folder):
 
 def test_a_broken_build_is_one_line(monkeypatch, tmp_path):
     for path in broken_libraries(tmp_path):
-        monkeypatch.setattr(build, 'library', lambda: path)
+        monkeypatch.setattr(library, 'find_library', lambda: path)
         assert_not_loaded('cannot be loaded: .*%s' % os.path.basename(path))
 
 
 def test_a_build_for_another_tensorflow_or_other_sources_is_not_loaded(monkeypatch, tmp_path):
-    monkeypatch.setattr(build, 'FOLDER', str(tmp_path))
-    name = os.path.basename(build.library_path(cuda=False))
+    monkeypatch.setattr(library, 'FOLDER', str(tmp_path))
+    name = os.path.basename(library.library_path(cuda=False))
     for path in ('tf-0.9.0/' + name, 'tf-%s/correlation-cpu-0123456789ab.so' % tf.VERSION):
         (tmp_path / path).parent.mkdir()
         (tmp_path / path).write_text('never opened')
@@ -190,8 +190,8 @@ def assert_not_loaded(message):
     """The reason is told; native_correlation is an error."""
     forget()
     try:
-        assert re.search(message, native.missing(gpu=False))
+        assert re.search(message, library.missing(gpu=False))
         with pytest.raises(InputError, match='no native correlation: .*' + message):
-            native.native_correlation(None, None)
+            native_correlation(None, None)
     finally:
         forget()

@@ -11,9 +11,8 @@ from src.data.samples import Batch
 from src.device.opening import Speed, open_device
 from src.files import InputError
 from src.model.build_options import building
-from src.model.correlation import SIDE, STRIDE, stock_correlation
+from src.model.correlation import SIDE, STRIDE, native_correlation, stock_correlation
 from src.model.estimator import estimate
-from src.model.native_correlation import native_correlation
 from src.model.networks import trained_scopes
 from src.run import flags
 from src.run.settings import Settings

@@ -6,7 +6,7 @@ import typing
 from src.device.device import Cpu, Gpu
 from src.device.npu import Npu, NpuOptions
 from src.files import InputError
-from src.model.native_correlation import missing
+from src.native.library import missing
 from src.tf import tf
 
 

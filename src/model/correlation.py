@@ -1,6 +1,7 @@
 """The correlation of FlowNetC: how well each place of one feature map matches the places around it in another."""
+from src.files import InputError
 from src.model.build_options import current_options
-from src.model.native_correlation import native_correlation
+from src.native.library import load
 from src.tf import tf
 
 MAX_DISPLACEMENT = 20  # feature pixels, each way
@@ -68,3 +69,29 @@ def _diagonal_band(products):
     count, rows, columns = products.shape.as_list()
     flat = tf.pad(tf.reshape(products, [count, rows * columns]), [[0, 0], [0, rows]])
     return tf.reshape(flat, [count, rows, columns + 1])[:, :, :SIDE]
+
+
+def native_correlation(a, b):
+    """The form of one op of our own (src/native), with a gradient; on a CPU or an NVIDIA GPU.
+
+    Args:
+        a, b: float32 or float16 [N, H, W, C] of one shape, of which any part may be unknown until it runs.
+
+    Returns:
+        [N, H, W, 441] of their type, summed in float32.
+
+    Raises:
+        InputError: there is no build that can be loaded.
+        ValueError, tf.errors.InvalidArgumentError: the shapes differ or are not of rank 4.
+    """
+    module, reason = load()
+    if reason:
+        raise InputError('no native correlation: %s' % reason)
+    return module.flownet_correlation(a=a, b=b)
+
+
+@tf.RegisterGradient('FlownetCorrelation')
+def _native_gradient(op, dcost):
+    module, _ = load()
+    return module.flownet_correlation_grad(dcost=dcost, a=op.inputs[0], b=op.inputs[1], stride=op.get_attr('stride'),
+                                           max_displacement=op.get_attr('max_displacement'))

@@ -2,12 +2,9 @@
 
     python3 -m src.native.build [--cuda auto|on|off]
 
-It takes $CXX or g++, TensorFlow's own headers and flags, and for GPUs nvcc. A library is named after all that it hangs
-on, build/tf-<version>/correlation-<cpu|cuda>-<fingerprint>.so, so that no other TensorFlow and no other state of the
-sources ever finds it.
+It takes $CXX or g++, TensorFlow's own headers and flags, and for GPUs nvcc. library.py knows where the library goes.
 """
 import argparse
-import hashlib
 import os
 import re
 import shlex
@@ -16,41 +13,15 @@ import subprocess
 import sys
 import tempfile
 
+from src.native.library import CUDA_SOURCES, HERE, library_path
 from src.tf import tf
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-CUDA_SOURCES = ('correlation_gpu_cost.cu', 'correlation_gpu_cost_half.cu', 'correlation_gpu_gradient.cu')
-SOURCES = ('correlation.h', 'correlation_cpu.cc', 'correlation_ops.cc', 'correlation_gpu.h', 'build.py') + CUDA_SOURCES
-FOLDER = os.path.join(HERE, 'build')
-ARCHITECTURES = (60, 70, 75, 80, 90)  # the machine code of each runs on all GPUs of its first digit from its second on
+ARCHITECTURES = (60, 70, 75, 80, 90)  # sm_XY runs on GPUs of the same major X and minor ≥ Y
 LAST_LINES = 20  # of a compiler's output
 
 
 class BuildError(Exception):
     """There is no compiler, or it failed; the message is for the user."""
-
-
-def library():
-    """The path of this TensorFlow's build of these sources, one with CUDA before one without; None if there is none."""
-    paths = [library_path(cuda) for cuda in (True, False)]
-    return next((path for path in paths if os.path.exists(path)), None)
-
-
-def library_path(cuda):
-    """Where the build with or without CUDA lies, made or not."""
-    digest = hashlib.sha256()
-    for name in SOURCES:
-        with open(os.path.join(HERE, name), 'rb') as file:
-            digest.update(file.read())
-    flags = [flag for flag in tf.sysconfig.get_compile_flags() if not flag.startswith('-I')]
-    digest.update(' '.join(flags).encode())  # the ABI of the standard library is among them
-    name = 'correlation-%s-%s.so' % ('cuda' if cuda else 'cpu', digest.hexdigest()[:12])
-    return os.path.join(FOLDER, 'tf-' + tf.VERSION, name)
-
-
-def has_cuda(path):
-    """Whether a library of library_path is one with CUDA."""
-    return os.path.basename(path).startswith('correlation-cuda-')
 
 
 def build(cuda='auto'):

@@ -1,0 +1,59 @@
+"""The library of the correlation op, once build.py has made it: where it lies, and what is loaded of it.
+
+It is named after all that it depends on, build/tf-<version>/correlation-<cpu|cuda>-<fingerprint>.so, so that no other
+TensorFlow and no other state of the sources ever finds it.
+"""
+import functools
+import hashlib
+import os
+
+from src.tf import tf
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CUDA_SOURCES = ('correlation_gpu_cost.cu', 'correlation_gpu_cost_half.cu', 'correlation_gpu_gradient.cu')
+SOURCES = ('correlation.h', 'correlation_cpu.cc', 'correlation_ops.cc', 'correlation_gpu.h', 'build.py') + CUDA_SOURCES
+FOLDER = os.path.join(HERE, 'build')
+
+
+def find_library():
+    """The path of this TensorFlow's build of these sources, one with CUDA before one without; None if there is none."""
+    paths = [library_path(cuda) for cuda in (True, False)]
+    return next((path for path in paths if os.path.exists(path)), None)
+
+
+def library_path(cuda):
+    """Where the build with or without CUDA lies, made or not."""
+    digest = hashlib.sha256()
+    for name in SOURCES:
+        with open(os.path.join(HERE, name), 'rb') as file:
+            digest.update(file.read())
+    flags = [flag for flag in tf.sysconfig.get_compile_flags() if not flag.startswith('-I')]
+    digest.update(' '.join(flags).encode())  # the ABI of the standard library is among them
+    name = 'correlation-%s-%s.so' % ('cuda' if cuda else 'cpu', digest.hexdigest()[:12])
+    return os.path.join(FOLDER, 'tf-' + tf.VERSION, name)
+
+
+def has_cuda(path):
+    """Whether a library of library_path is one with CUDA."""
+    return os.path.basename(path).startswith('correlation-cuda-')
+
+
+def missing(gpu):
+    """Why the native op cannot be used on a CPU, or on a GPU; None where it can."""
+    _, reason = load()
+    if not reason and gpu and not has_cuda(find_library()):
+        return 'the build for TensorFlow %s is one without CUDA (make native, where there is nvcc)' % tf.VERSION
+    return reason
+
+
+@functools.lru_cache(maxsize=None)
+def load():
+    """(module with the ops, None), or (None, the reason why there is none); asked once in a process."""
+    path = find_library()
+    if not path:
+        return None, 'nothing is built for TensorFlow %s and these sources (make native does it)' % tf.VERSION
+    try:
+        return tf.load_op_library(path), None
+    except (tf.errors.OpError, OSError, RuntimeError) as error:
+        message = str(getattr(error, 'message', error)).split('\n')[0]
+        return None, 'the native op cannot be loaded: %s (delete it, and make native builds it anew)' % message
