@@ -223,7 +223,7 @@ def test_a_crop_is_never_padded(size):
 
 
 def test_pairs_that_are_augmented_come_whole_with_the_numbers_of_it(pairs, monkeypatch):
-    monkeypatch.setattr(step, 'load', coded)
+    monkeypatch.setattr(step, 'common_size', lambda pairs, crop_size: (SIZE, 1))
     settings = Settings.from_flags(flags.train_flags(['--augment', 'paper', '--image_size', '16,16',
                                                       '--batch_size', '3']))
     batch = next(step.batches(settings, Mixture([pairs], [1]), 0, Cpu()))

@@ -5,11 +5,12 @@ import typing
 
 import numpy as np
 
-from src.data.datasets import load
 from src.data.pipeline import training_batches
 from src.data.samples import Batch
+from src.data.sizes import common_size
+from src.files import InputError
 from src.model.augment import augment
-from src.model.augment_draws import TABLES, draw, identity
+from src.model.augment_draws import FLOAT_COUNTS, TABLES, draw, identity
 from src.model.build_options import building
 from src.model.estimator import estimate
 from src.model.losses import endpoint_error, multiscale_loss, weight_decay
@@ -40,13 +41,14 @@ class Step(typing.NamedTuple):
 def batches(settings, mixture, start, device):
     """The batches of a run from step `start` on: each a Batch or, if it is to be augmented, a BatchToAugment.
 
-    Without augmentation, pairs are cropped at random to settings.image_size; else they come whole, or, from data sets
-    of several sizes, cropped to what all have. The device.Device has the memory for them and tells which of several
-    processes this is, each with batches of its own.
+    Without augmentation, pairs are cropped at random to settings.image_size; else they come whole, or, where they are
+    of several sizes, cropped at random to the largest size that all of them hold. The device.Device has the memory for
+    them and tells which of several processes this is, each with batches of its own.
+
+    Raises:
+        InputError: before the first batch: a pair is smaller than settings.image_size, or too large to be augmented.
     """
-    size = settings.image_size
-    if settings.augment != 'none':
-        size = tuple(np.min([load(pair).valid.shape for pair in mixture.firsts], axis=0).tolist())
+    size = _source_size(settings, mixture.pairs)
     stream = training_batches(mixture, settings.batch_size, size, settings.seed, start, settings.num_workers,
                               device.rank, device.ranks, device.memory.allocate)
     rng = np.random.RandomState()  # to make one takes ten times as long as to seed it
@@ -56,6 +58,23 @@ def batches(settings, mixture, start, device):
             drawn = draw(rng, TABLES[settings.augment], settings.batch_size, size, settings.image_size, step)
             batch = BatchToAugment(*batch, np.stack([drawn[name] for name in PARAMETERS]))
         yield batch
+
+
+def _source_size(settings, pairs):
+    """The (H, W) of the pairs in a batch, as they are read; prints what the user may not expect."""
+    if settings.batch_size > len(pairs):
+        print('--batch_size %d: only %d pairs to train on, so that they come more than once in a batch'
+              % (settings.batch_size, len(pairs)), flush=True)
+    size, count = common_size(pairs, settings.image_size)
+    if settings.augment == 'none':
+        return settings.image_size
+    if settings.batch_size * size[0] * size[1] > FLOAT_COUNTS:
+        raise InputError('--batch_size %d: so many pairs of %d x %d (height x width) are too large to be augmented at '
+                         'once; %d pixels are possible' % ((settings.batch_size,) + size + (FLOAT_COUNTS,)))
+    if count > 1:
+        print('pairs of %d sizes: cropped at random to %d x %d (height x width) before the augmentation'
+              % ((count,) + size), flush=True)
+    return size
 
 
 def augmented_on_host(batches, crop_size, config):

@@ -1,0 +1,37 @@
+"""The sizes of a dataset's pairs, found before the first one is trained on."""
+from src.data.datasets import GeneratedPair
+from src.data.pipeline import prefetch
+from src.files import InputError
+from src.flow.headers import image_size
+
+WORKERS = 16  # threads, which wait for the disk most of the time
+
+
+def common_size(pairs, crop_size):
+    """The largest size that all pairs can be cropped to.
+
+    Args:
+        pairs: list of Pair and GeneratedPair.
+        crop_size: (H, W) that every pair must hold.
+
+    Returns:
+        (H, W), and the number of different sizes among the pairs.
+
+    Raises:
+        InputError: a pair is smaller than crop_size, or its first image cannot be read.
+    """
+    examples = _examples(pairs)
+    for (height, width), name in examples.items():
+        if height < crop_size[0] or width < crop_size[1]:
+            raise InputError('%s is %d x %d (height x width), smaller than --image_size %d,%d'
+                             % (name, height, width, crop_size[0], crop_size[1]))
+    return tuple(min(sides) for sides in zip(*examples)), len(examples)
+
+
+def _examples(pairs):
+    """{(H, W): the name of the first pair of that size}."""
+    examples = {pair.size: 'a generated pair' for pair in pairs if isinstance(pair, GeneratedPair)}
+    paths = list(dict.fromkeys(pair.image_a for pair in pairs if not isinstance(pair, GeneratedPair)))
+    for path, size in zip(paths, prefetch(image_size, paths, WORKERS, ahead=4 * WORKERS)):
+        examples.setdefault(size, path)
+    return examples

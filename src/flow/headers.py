@@ -1,0 +1,49 @@
+"""The size of an image without decoding it: of a large dataset in seconds, not in minutes."""
+import re
+
+from src.files import InputError
+from src.flow.io import read_image
+from src.flow.whole import PNM_HEADER
+
+HEAD = 4096  # bytes that are read of a file
+PNG_HEADER = re.compile(rb'\x89PNG\r\n\x1a\n.{4}IHDR(.{4})(.{4})', re.S)  # width, height
+JPEG_FRAME = b'\xc0\xc1\xc2\xc3\xc5\xc6\xc7\xc9\xca\xcb\xcd\xce\xcf'  # markers of segments that hold the size
+
+
+def image_size(path):
+    """The (H, W) of the image that read_image reads; from the head of the file where that tells it.
+
+    Raises:
+        InputError: the file cannot be read, or is no image.
+    """
+    try:
+        with open(path, 'rb', buffering=0) as file:
+            head = file.read(HEAD)
+    except OSError as error:
+        raise InputError('%s: cannot be read (%s)' % (path, error.strerror or error))
+    return _pnm_size(head) or _png_size(head) or _jpeg_size(head) or read_image(path).shape[:2]
+
+
+def _pnm_size(head):
+    found = PNM_HEADER.match(head)
+    return found and (int(found.group(3)), int(found.group(2)))
+
+
+def _png_size(head):
+    found = PNG_HEADER.match(head)
+    if found and not _may_be_turned(head):
+        return int.from_bytes(found.group(2), 'big'), int.from_bytes(found.group(1), 'big')
+
+
+def _jpeg_size(head):
+    """Walks the segments (0xff, marker, length, content) up to that of the frame."""
+    start = 2
+    while head[:2] == b'\xff\xd8' and not _may_be_turned(head) and head[start:start + 1] == b'\xff':
+        if head[start + 1:start + 2] in JPEG_FRAME and start + 9 <= len(head):
+            return tuple(int.from_bytes(head[at:at + 2], 'big') for at in (start + 5, start + 7))
+        start += 2 + int.from_bytes(head[start + 2:start + 4], 'big')
+
+
+def _may_be_turned(head):
+    """Whether there is an EXIF part: it may say that the image is to be shown on its side."""
+    return b'Exif\0' in head or b'eXIf' in head

@@ -1,0 +1,115 @@
+"""The sizes of images by their heads, what pairs of several sizes are cropped to, and how training takes them."""
+import struct
+
+import cv2
+import numpy as np
+import pytest
+
+from dataset_files import write_list, write_pairs
+from messages import message
+from running import run
+from src.data.datasets import GeneratedPair, read_list
+from src.data.sizes import common_size
+from src.flow import headers
+from src.flow.io import read_image
+
+NOISE = np.random.RandomState(0).randint(0, 256, (37, 51, 3)).astype(np.uint8)
+
+
+def turned_jpeg(orientation):
+    """A JPEG of NOISE with an EXIF part that says how the image is to be turned (tag 0x112)."""
+    exif = b'Exif\0\0MM\0*\0\0\0\x08' + struct.pack('>HHHIHHI', 1, 0x112, 3, 1, orientation, 0, 0)
+    data = cv2.imencode('.jpg', NOISE)[1].tobytes()
+    return data[:2] + b'\xff\xe1' + struct.pack('>H', len(exif) + 2) + exif + data[2:]
+
+
+@pytest.mark.parametrize('image, ending', [(NOISE, '.png'), (NOISE[..., 0], '.png'), (NOISE.astype(np.uint16), '.png'),
+                                           (NOISE, '.jpg'), (NOISE[..., 0], '.jpg'), (NOISE, '.ppm'),
+                                           (NOISE[..., 0], '.pgm')])
+def test_the_head_alone_tells_the_size(tmp_path, monkeypatch, image, ending):
+    path = str(tmp_path / 'image') + ending
+    assert cv2.imwrite(path, image)
+    monkeypatch.setattr(headers, 'read_image', None)
+    assert headers.image_size(path) == (37, 51)
+
+
+@pytest.mark.parametrize('orientation, size', [(1, (37, 51)), (3, (37, 51)), (6, (51, 37)), (8, (51, 37))])
+def test_a_photograph_on_its_side_has_the_size_that_is_read(tmp_path, orientation, size):
+    path = tmp_path / 'photograph.jpg'
+    path.write_bytes(turned_jpeg(orientation))
+    assert headers.image_size(str(path)) == read_image(str(path)).shape[:2] == size
+
+
+def test_other_formats_and_long_heads_are_read_whole(tmp_path):
+    data = cv2.imencode('.jpg', NOISE)[1].tobytes()
+    (tmp_path / 'long.jpg').write_bytes(data[:2] + b'\xff\xe2\xc0\x00' + bytes(0xc000 - 2) + data[2:])  # a profile
+    assert cv2.imwrite(str(tmp_path / 'image.bmp'), NOISE)
+    for name in ('long.jpg', 'image.bmp'):
+        assert headers.image_size(str(tmp_path / name)) == (37, 51)
+
+
+def test_a_file_without_a_size_is_named(tmp_path):
+    (tmp_path / 'text.png').write_text('not an image')
+    for name in ('text.png', 'missing.png'):
+        assert name in message(headers.image_size, str(tmp_path / name))
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """Pairs of 64 × 80, 70 × 66 and 64 × 80, in two lists that differ in their order; returns the folder."""
+    lines = []
+    for name, size in (('a', (64, 80)), ('b', (70, 66)), ('c', (64, 80))):
+        write_pairs(tmp_path / name, 1, size)
+        lines.append(','.join('%s/%s' % (name, file) for file in ('0_a.png', '0_b.png', '0.flo')))
+    write_list(tmp_path / 'ab.txt', lines)
+    write_list(tmp_path / 'ba.txt', lines[1::-1] + lines[2:])
+    return tmp_path
+
+
+@pytest.mark.parametrize('order', ['ab', 'ba'])
+def test_the_largest_size_that_all_pairs_hold(mixed, order):
+    pairs = read_list(str(mixed / (order + '.txt')), str(mixed))
+    assert common_size(pairs, (64, 66)) == ((64, 66), 2)
+    assert common_size(pairs + [GeneratedPair(0, (60, 90), '')], (60, 60)) == ((60, 66), 3)
+    assert 'b/0_a.png is 70 x 66 (height x width), smaller than --image_size 64,67' in message(
+        common_size, pairs, (64, 67))
+
+
+def train(mixed, order, **changes):
+    """Runs flownet2_train.py for four steps on the mixed pairs; returns its Result."""
+    flags = dict(dataset=mixed, train_file=mixed / (order + '.txt'), val_file=mixed / 'ab.txt',
+                 result=mixed / 'result', net='S', width=1 / 32, augment='paper', image_size='48,64', batch_size=2,
+                 train_step=4, save_step=4, num_workers=1, chip='cpu')
+    flags.update(changes)
+    return run('flownet2_train', *[text for name, value in flags.items() for text in ('--' + name, value)])
+
+
+@pytest.mark.parametrize('order, augment', [('ab', 'paper'), ('ba', 'paper'), ('ba', 'none')])
+def test_training_takes_pairs_of_several_sizes_in_any_order(mixed, order, augment):
+    result = train(mixed, order, augment=augment)
+    assert (result.status, result.err) == (0, '') and 'step 4/4 ' in result.out
+    assert ('pairs of 2 sizes: cropped at random to 64 x 66 (height x width) before the augmentation' in result.out) == (
+        augment == 'paper')
+
+
+@pytest.mark.parametrize('changes, line', [
+    (dict(image_size='48,68'), '%s/b/0_a.png is 70 x 66 (height x width), smaller than --image_size 48,68'),
+    (dict(image_size='66,64', augment='none'), '%s/a/0_a.png is 64 x 80 (height x width), smaller than --image_size'),
+    (dict(batch_size=4000), '--batch_size 4000: so many pairs of 64 x 66')])
+def test_what_cannot_be_trained_on_is_refused_before_the_first_step(mixed, changes, line):
+    result = train(mixed, 'ab', **changes)
+    assert result.status == 1 and result.err.count('\n') == 1 and line.replace('%s', str(mixed)) in result.err
+    assert not (mixed / 'result').exists()
+
+
+def test_generated_pairs_too_large_for_the_augmentation_are_refused(tmp_path):
+    result = run('flownet2_train', '--dataset', 'synthetic:1', '--stage', 'C', '--width', '0.03', '--image_size',
+                 '4000,4000', '--result', tmp_path / 'result', '--chip', 'cpu')
+    assert result.status == 1 and result.err == (
+        'flownet2_train.py: error: --batch_size 8: so many pairs of 4064 x 4064 (height x width) are too large to be '
+        'augmented at once; 16777216 pixels are possible\n')
+
+
+def test_a_batch_larger_than_the_dataset_is_told(mixed):
+    assert '--batch_size 5: only 3 pairs to train on' in train(mixed, 'ab', batch_size=5).out
+    assert 'pairs to train on' not in train(mixed, 'ab', batch_size=3, result=mixed / 'other').out
