@@ -2,9 +2,10 @@
 # Fine-tunes FlowNet2 on MPI Sintel on one Ascend NPU:  sh run_npu_1p.sh [further flags of flownet2_train.py]
 # Started again, it goes on from the newest checkpoint in the result folder. On ModelArts too, which adds --data_url
 # and --train_url: then data, lists and checkpoint are looked for in the first, and results go to the second.
-here=$(dirname "$0")
+root=$(dirname "$0")
+. "$root/tools/python.sh"
 export RANK_SIZE=1 RANK_ID=0 JOB_ID="${JOB_ID:-10087}" ASCEND_DEVICE_ID="${ASCEND_DEVICE_ID:-0}"
-exec "${PYTHON:-python3}" "$here/flownet2_train.py" --chip npu --dataset "$here/data/sintel" \
-    --train_file "$here/data/sintel/train.txt" --val_file "$here/data/sintel/val.txt" \
-    --pretrained "$here/checkpoints/FlowNet2/flownet-2.ckpt-0" \
-    --result "$here/result" --resume_path "$here/result" "$@"
+exec "$python" "$root/flownet2_train.py" --chip npu --dataset "$root/data/sintel" \
+    --train_file "$root/data/sintel/train.txt" --val_file "$root/data/sintel/val.txt" \
+    --pretrained "$root/checkpoints/FlowNet2/flownet-2.ckpt-0" \
+    --result "$root/result" --resume_path "$root/result" "$@"

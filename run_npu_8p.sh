@@ -3,7 +3,8 @@
 #     RANK_TABLE_FILE=TABLE.json sh run_npu_8p.sh [further flags of flownet2_train.py]
 # RANK_SIZE=2 or 4 takes fewer, FIRST_DEVICE=4 others than 0, 1, …. --batch_size is of each of them. Their output is in
 # LOGS (./logs); if one fails, the others, which would wait for it, are stopped, and the exit status is 1.
-here=$(dirname "$0")
+root=$(dirname "$0")
+. "$root/tools/python.sh"
 export RANK_SIZE="${RANK_SIZE:-8}" JOB_ID="${JOB_ID:-10087}" RANK_TABLE_FILE
 if [ ! -f "$RANK_TABLE_FILE" ]; then
     echo "run_npu_8p.sh: error: RANK_TABLE_FILE=$RANK_TABLE_FILE: no such file; it lists the NPUs (hccn)" >&2
@@ -14,10 +15,10 @@ mkdir -p "$logs" || exit 1
 
 while [ "$rank" -lt "$RANK_SIZE" ]; do
     RANK_ID=$rank ASCEND_DEVICE_ID=$((rank + ${FIRST_DEVICE:-0})) \
-        "${PYTHON:-python3}" "$here/flownet2_train.py" --chip npu --dataset "$here/data/sintel" \
-        --train_file "$here/data/sintel/train.txt" --val_file "$here/data/sintel/val.txt" \
-        --pretrained "$here/checkpoints/FlowNet2/flownet-2.ckpt-0" \
-        --result "$here/result" --resume_path "$here/result" "$@" > "$logs/train_$rank.log" 2>&1 &
+        "$python" "$root/flownet2_train.py" --chip npu --dataset "$root/data/sintel" \
+        --train_file "$root/data/sintel/train.txt" --val_file "$root/data/sintel/val.txt" \
+        --pretrained "$root/checkpoints/FlowNet2/flownet-2.ckpt-0" \
+        --result "$root/result" --resume_path "$root/result" "$@" > "$logs/train_$rank.log" 2>&1 &
     pids="$pids $!"
     rank=$((rank + 1))
 done

@@ -4,7 +4,8 @@ if [ $# -lt 3 ]; then
     echo "usage: sh test.sh IMAGE_A IMAGE_B OUT [flags of flownet2_test.py]" >&2
     exit 1
 fi
-here=$(dirname "$0") image_a=$1 image_b=$2 out=$3
+root=$(dirname "$0") image_a=$1 image_b=$2 out=$3
 shift 3
-exec "${PYTHON:-python3}" "$here/flownet2_test.py" --checkpoint "$here/checkpoints/FlowNet2/flownet-2.ckpt-0" \
+. "$root/tools/python.sh"
+exec "$python" "$root/flownet2_test.py" --checkpoint "$root/checkpoints/FlowNet2/flownet-2.ckpt-0" \
     --input_a "$image_a" --input_b "$image_b" --out "$out" "$@"

@@ -7,8 +7,6 @@ import os
 import re
 import sys
 
-import numpy as np
-
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
@@ -17,6 +15,8 @@ from src.files import InputError
 from src.flow.metrics import Table, sums
 from src.flow.resize import resize_flow
 from src.run import flags
+
+import numpy as np  # after src, which tells that it is missing
 
 OUTPUT_FILE = re.compile(r'(?P<stem>.+?)(_output_0|_0)?\.(bin|txt|npy)$')
 

@@ -3,8 +3,6 @@
 import os
 import sys
 
-import numpy as np
-
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
@@ -16,6 +14,8 @@ from src.run.inference import load_flownet
 from src.tf import tf
 from src.weights.filling import restore
 from src.weights.formats import open_weights
+
+import numpy as np  # after src, which tells that it is missing
 
 
 def main():

@@ -4,8 +4,6 @@ import os
 import sys
 import time
 
-import numpy as np
-
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 HERE = os.path.join(ROOT, 'offline_infer')
@@ -15,6 +13,8 @@ from src.device.opening import open_device
 from src.files import InputError, make_folder, replacing
 from src.run import flags
 from src.run.export import FrozenNet
+
+import numpy as np  # after src, which tells that it is missing
 
 
 def main():

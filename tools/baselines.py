@@ -3,14 +3,14 @@
 import os
 import sys
 
-import cv2
-import numpy as np
-
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from src.data.mixture import find_mixture
 from src.run import flags
 from src.run.evaluate import evaluate
+
+import cv2  # after src, which tells that it is missing
+import numpy as np
 
 
 def zero_flow(images_a, images_b):

@@ -5,8 +5,6 @@ import statistics
 import sys
 import time
 
-import numpy as np
-
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from src.data.mixture import find_mixture
@@ -17,6 +15,8 @@ from src.run.feeding import Feed
 from src.run.settings import Settings
 from src.run.step import augmented, batches
 from src.tf import tf
+
+import numpy as np  # after src, which tells that it is missing
 
 
 def rates(step, batch_size, rounds, steps):

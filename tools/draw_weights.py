@@ -5,8 +5,6 @@ import os
 import sys
 import zlib
 
-import numpy as np
-
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from src.files import make_folder
@@ -14,6 +12,8 @@ from src.run import flags
 from src.run.inference import FlowNet
 from src.tf import tf
 from src.weights.filling import assign
+
+import numpy as np  # after src, which tells that it is missing
 
 
 def drawn(name, shape, seed):

@@ -14,9 +14,6 @@ import os
 import signal
 import sys
 
-import cv2
-from tqdm import tqdm
-
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from src.data.motion import LAWS
@@ -24,6 +21,9 @@ from src.data.synthetic import generate
 from src.files import InputError, make_folder, write_json, write_text
 from src.flow.io import write_flo, write_image
 from src.run import flags
+
+import cv2  # after src, which tells that it is missing
+from tqdm import tqdm
 
 PARTS = ('data/%05d_img1.ppm', 'data/%05d_img2.ppm', 'data/%05d_flow.flo')
 IMAGES = ('.jpg', '.jpeg', '.png', '.ppm')

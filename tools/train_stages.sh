@@ -8,8 +8,9 @@ if [ $# -lt 2 ]; then
     echo "usage: sh tools/train_stages.sh DATA OUT [--width W] [--scale F] [flags of flownet2_train.py]" >&2
     exit 1
 fi
-train="$(dirname "$0")/../flownet2_train.py" data=$1 out=$2
+root=$(dirname "$0")/.. data=$1 out=$2
 shift 2
+. "$root/tools/python.sh"
 case $data in
     synthetic:*) chairs=$data things=$data sdhom=$data ;;
     *) chairs=chairs:$data/FlyingChairs things=things:$data/FlyingThings3D sdhom=sdhom:$data/ChairsSDHom ;;
@@ -19,7 +20,7 @@ stage() {  # stage NAME DATASET PRETRAINED FLAGS...: trains into OUT/NAME; "$net
     name=$1 dataset=$2 pretrained=$3
     shift 3
     echo "--- $name"
-    "${PYTHON:-python3}" "$train" --dataset "$dataset" --pretrained "$pretrained" --result "$out/$name" \
+    "$python" "$root/flownet2_train.py" --dataset "$dataset" --pretrained "$pretrained" --result "$out/$name" \
         --resume_path "$out/$name" "$@"
     net=$(ls -t "$out/$name"/latest.ckpt-*.index | head -n 1)
 }
