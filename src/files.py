@@ -1,5 +1,6 @@
 """What every floor may need of the file system: the error that a user sees, and writing that never leaves halves."""
 import contextlib
+import fcntl
 import json
 import os
 import tempfile
@@ -60,6 +61,50 @@ def make_folder(path):
             pass
     except OSError as error:
         raise InputError('%s: not a folder that can be written (%s)' % (path, error.strerror or error))
+
+
+class FolderLock:
+    """Keeps a folder for one process, from `take` to the end of the block: a second one is refused.
+
+    A folder in which a lock was taken before is taken at the start of the block. The lock is the system's, which gives
+    it back when the process ends, even by kill -9; the empty file .lock that stays behind means nothing.
+    """
+
+    def __init__(self, folder):
+        self._folder, self._path, self._file = folder, os.path.join(folder, '.lock'), None
+
+    def __enter__(self):
+        if os.path.exists(self._path):
+            self.take()
+        return self
+
+    def __exit__(self, *_):
+        if self._file:
+            with self._file, contextlib.suppress(OSError):
+                fcntl.flock(self._file, fcntl.LOCK_UN)  # to close it is not enough while a child process has it too
+
+    def take(self):
+        """Takes the lock, unless it has it; the folder must be there. Without locks on its disk, a line is printed.
+
+        Raises:
+            InputError: another process has it, or the folder cannot be written.
+        """
+        if self._file:
+            return
+        try:
+            file = open(self._path, 'a')
+        except OSError as error:
+            raise InputError('%s: cannot be written (%s)' % (self._path, error.strerror or error))
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            raise InputError('%s: another run is writing to this folder; let it end, or choose another one'
+                             % self._folder)
+        except OSError as error:
+            print('%s: this disk has no locks (%s); make sure that no other run writes to the folder'
+                  % (self._folder, error.strerror or error), flush=True)
+        self._file = file
 
 
 def write_text(path, text):

@@ -127,7 +127,7 @@ def test_what_a_run_leaves(place, whole):
     losses, validations = curves(place, 'whole')
     assert sorted(losses) == list(range(1, STEPS + 1)) and sorted(validations) == [10, 20, 30, 40]
     best = 'model-loss-%.6f.ckpt' % min(validations.values())
-    assert names(place, 'whole') == ['config.json', 'events', 'history.csv'] + [
+    assert names(place, 'whole') == ['.lock', 'config.json', 'events', 'history.csv'] + [
         prefix + ending for prefix in ('latest.ckpt-40', best) for ending in ('.data-00000-of-00001', '.index')]
     state, net = Checkpoint(latest(str(place / 'whole'))), Checkpoint(str(place / 'whole' / best))
     assert state.step() == STEPS and len(net.shapes) == 46
@@ -197,7 +197,7 @@ def test_a_run_that_was_stopped_while_it_validated_makes_up_for_it(place, whole)
     train(place, 'unvalidated', resume_path=latest(str(place / 'unvalidated')))
     for curve, expected in zip(curves(place, 'unvalidated'), curves(place, 'whole')):
         close(curve, expected)
-    assert len(names(place, 'unvalidated')) == 7
+    assert len(names(place, 'unvalidated')) == 8
 
 
 def test_a_run_is_not_lost_to_another(place, whole, broken):

@@ -1,4 +1,5 @@
 """Training over time: a run that steps, validates, saves, shows itself, and can be stopped at any moment."""
+import contextlib
 import dataclasses
 import math
 import os
@@ -8,7 +9,7 @@ import typing
 from tqdm import tqdm
 
 from src.data.datasets import load
-from src.files import InputError, check_folder, make_folder, write_json
+from src.files import FolderLock, InputError, check_folder, make_folder, write_json
 from src.run.evaluate import evaluate
 from src.run.feeding import Feed
 from src.run.history import History, Stopwatch
@@ -51,10 +52,17 @@ def train(settings, mixture, val_pairs, device, on_save=lambda: None):
         on_save: is called after each save and validation.
 
     Raises:
-        InputError: something that the user gave does not fit, or the loss is not finite.
+        InputError: something that the user gave does not fit, another run writes to settings.result, or the loss is
+            not finite.
     """
-    # Check: what the run begins with, and where it is to write.
     check_folder(settings.result)
+    with contextlib.nullcontext() if device.rank else FolderLock(settings.result) as lock:
+        _train(settings, mixture, val_pairs, device, on_save, lock)
+
+
+def _train(settings, mixture, val_pairs, device, on_save, lock):
+    """As train, with the FolderLock of settings.result (rank 0), to be taken before something is written there."""
+    # Check: what the run begins with.
     resumed = _resumed(settings)
     sources = [resumed] if resumed else [open_weights(path) for path in settings.pretrained]
     if sources:
@@ -76,6 +84,7 @@ def train(settings, mixture, val_pairs, device, on_save=lambda: None):
             _follow(run, session)
             return
         make_folder(settings.result)
+        lock.take()
         write_json(os.path.join(settings.result, 'config.json'), dataclasses.asdict(settings))
         _Loop(run, session).run()
 
