@@ -1,25 +1,31 @@
 #!/usr/bin/env python3
-"""Writes the pairs of a list as files that an exported net reads: flags → samples → a folder of prepared pairs."""
+"""Writes pairs as files that an exported net reads: flags → samples → a folder of prepared pairs."""
 import os
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
-from src.data.datasets import load_with_occlusion, read_list
-from src.data.prepared import Writer
+from src.data.datasets import load_with_occlusion
+from src.data.layouts import SPLITS, tell_kind
+from src.data.mixture import find_mixture
+from src.data.prepared import Writer, withdraw
+from src.files import InputError
 from src.run import flags
 
 
 def main():
     parser = flags.Parser('Writes image pairs and their true flow as .bin files for the exported net.')
-    parser.add_argument('--dataset', required=True, help='data folder as for flownet2_val.py, or its parent (sintel/)')
-    parser.add_argument('--data_file', required=True, help='list of pairs: image_a,image_b,flow a line')
+    parser.add_argument('--dataset', required=True, help='as for flownet2_val.py: [KIND:]FOLDER,… or synthetic:SEED')
+    parser.add_argument('--data_file', default='', help="list of pairs; empty: the data set's own split")
+    parser.add_argument('--split', choices=SPLITS, default='val', help='which, where no list is given')
     parser.add_argument('--status', choices=('clean', 'final'), default='clean', help="Sintel's rendering pass")
     parser.add_argument('--image_size', type=flags.size(), default='448,1024', help='H,W of the exported net')
     parser.add_argument('--output', default=os.path.join(ROOT, 'offline_infer', 'Bin'), help='folder, made if missing')
     args = parser.parse_args()
-    pairs = read_list(args.data_file, _data_folder(args.dataset), args.status)
+    withdraw(args.output)  # whatever is wrong from here on, evaluate.py does not take an older run for this one
+    dataset = _dataset(args.dataset)
+    pairs = find_mixture(dataset, args.split, args.status, args.image_size, args.data_file).pairs
     writer = Writer(args.output, args.image_size)
     for pair in pairs:
         sample, occluded = load_with_occlusion(pair)
@@ -28,10 +34,16 @@ def main():
     print('%s: %d pairs for a net of %d x %d (height x width)' % ((args.output, len(pairs)) + args.image_size))
 
 
-def _data_folder(folder):
-    """The folder itself, or sintel/ in it, which the Ascend port expects there."""
-    inner = os.path.join(folder, 'sintel')
-    return inner if os.path.isdir(inner) else folder
+def _dataset(text):
+    """What --dataset says; of a folder that is no data set itself, its sintel/, where the Ascend port expects it."""
+    inner = os.path.join(text, 'sintel')
+    if os.path.isdir(inner):
+        try:
+            tell_kind(text)
+        except InputError:
+            print('%s: no data set itself; %s is taken' % (text, inner))
+            return inner
+    return text
 
 
 if __name__ == '__main__':

@@ -213,6 +213,29 @@ def test_a_folder_of_somebody_else_stays_and_our_own_is_replaced(tmp_path, sinte
     assert sorted(os.listdir(str(prepared / 'image'))) == ['%05d.bin' % number for number in range(4)]
 
 
+def test_data_are_named_as_for_flownet2_val(tmp_path, sintel):
+    """By kind and folder, with a list or the data set's own split; and the folder that the Ascend port expects."""
+    folder, listed = sintel / 'sintel', sintel / 'sintel' / 'list.txt'
+    for number, (dataset, arguments, count, taken) in enumerate((
+            ('list:%s' % folder, ['--data_file', listed], 4, False), (folder, ['--data_file', listed], 4, False),
+            (sintel, ['--data_file', listed], 4, True), ('sintel:%s' % folder, ['--split', 'all'], 4, False),
+            ('synthetic:1', [], 20, False))):
+        out = offline('dataprep', '--dataset', dataset, '--image_size', '64,128', '--output', tmp_path / str(number),
+                      *arguments)
+        assert '%d pairs for a net of 64 x 128' % count in out
+        assert (('%s: no data set itself; %s is taken' % (sintel, folder)) in out) == taken
+
+
+def test_after_a_refusal_the_older_folder_is_not_taken_for_the_new_one(tmp_path, sintel):
+    folder = prepare(sintel, tmp_path / 'Bin', 'list.txt', '64,128')
+    for dataset, listed in ((sintel / 'nowhere', 'list.txt'), (sintel, 'missing.txt')):
+        assert fails('dataprep', '--dataset', dataset, '--data_file', sintel / 'sintel' / listed, '--output', folder)
+        assert 'no whole folder of offline_infer/dataprep.py; run it (again)' in fails(
+            'evaluate', '--gt_path', folder / 'gt', '--output_path', folder / 'image')
+    prepare(sintel, folder, 'list.txt', '64,128')
+    assert json.loads((folder / 'index.json').read_text())['pairs'][3]['scene'] == 'temple'
+
+
 # evaluate.py
 
 @pytest.fixture

@@ -79,8 +79,13 @@ class Writer:
             np.asarray(array, kind).tofile(temporary)
 
     def _write_index(self):
-        write_json(os.path.join(self._folder, 'index.json'),
-                   {'written_by': WRITER, 'image_size': self._size, 'pairs': self._pairs})
+        _write_index(self._folder, {'image_size': self._size, 'pairs': self._pairs})
+
+
+def withdraw(folder):
+    """Marks what a former Writer left in a folder as not whole, if there is any: the next run is to replace it."""
+    if _content(folder).get('written_by') == WRITER:
+        _write_index(folder, {'pairs': []})
 
 
 class Prepared:
@@ -126,6 +131,10 @@ def read_raw(path, kind, shape):
 
 def _file(folder, part, pair):
     return os.path.join(folder, part, pair['stem'] + '.bin')
+
+
+def _write_index(folder, content):
+    write_json(os.path.join(folder, 'index.json'), dict(content, written_by=WRITER))
 
 
 def _content(folder):
