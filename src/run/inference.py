@@ -1,6 +1,7 @@
 """A net as a function from numpy images to numpy flow: what test, validation and training's validation call."""
 import numpy as np
 
+from src.device.device import session_config
 from src.files import InputError
 from src.model.build_options import BuildOptions, building
 from src.model.estimator import estimate
@@ -65,3 +66,39 @@ def load_flownet(net, path, device, size, batch_size=1):
         raise InputError('--net %s: %s' % (net, error))
     print(describe(weights, report), flush=True)
     return flownet, session
+
+
+def open_flownet(path, net='2', chip='auto', gpu_device=0):
+    """A trained net as a function: `flow = open_flownet('flownet-2.ckpt-0')(image_a, image_b)`.
+
+    It has a graph and a session of its own, which live as long as it does; images of a size that it has not seen yet
+    take some seconds more.
+
+    Args:
+        path: of the checkpoint.
+        net: a name of networks.NETS.
+        chip, gpu_device: as device.session_config takes them.
+
+    Returns:
+        A function of two images, uint8 (H, W, 3) BGR as cv2.imread reads them, at least 16 x 16 pixels and of one size;
+        it returns the flow from A to B, float32 (H, W, 2): u to the right, v downwards, in pixels. It raises a
+        ValueError for anything else.
+
+    Raises:
+        InputError: the checkpoint does not fill the net, or the chip is not there.
+    """
+    config = session_config(chip, gpu_device)
+    graph = tf.Graph()
+    with graph.as_default():
+        flownet, session = load_flownet(net, path, config, (64, 64))
+
+    def flow_of(image_a, image_b):
+        for image in (image_a, image_b):
+            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or min(image.shape[:2]) < 16:
+                raise ValueError('an image is uint8 (H, W, 3), at least 16 x 16 pixels, not %s %s'
+                                 % (image.dtype, image.shape))
+        if image_a.shape != image_b.shape:
+            raise ValueError('the images are of two sizes: %s and %s' % (image_a.shape, image_b.shape))
+        with graph.as_default():
+            return flownet(session, [image_a], [image_b])[0]
+    return flow_of
