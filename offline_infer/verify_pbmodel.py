@@ -10,7 +10,7 @@ HERE = os.path.join(ROOT, 'offline_infer')
 
 from src.data.prepared import read_raw
 from src.device.opening import open_device
-from src.files import InputError, make_folder, replacing
+from src.files import InputError, check_folder, make_folder, replacing
 from src.run import flags
 from src.run.export import FrozenNet
 
@@ -26,6 +26,7 @@ def main():
     parser.add_argument('--gpu_device', type=flags.whole(0), default=0, help='which GPU')
     args = parser.parse_args()
     paths = inputs(args.image_path)
+    check_folder(args.output)
     seconds = []
     with FrozenNet(args.pb, open_device(args.chip, args.gpu_device).config) as net:
         make_folder(args.output)

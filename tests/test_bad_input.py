@@ -204,6 +204,11 @@ def test_a_result_folder_that_cannot_be_written(folder, script, name, path):
     refused(folder, script, path, 'not a folder that can be written', **{name: path})
 
 
+@pytest.mark.parametrize('script, name', [('flownet2_test', 'out'), ('flownet2_val', 'result')])
+def test_that_is_seen_before_the_weights_are_loaded(folder, script, name):
+    refused(folder, script, IMAGE, 'not a folder', **{name: IMAGE, 'checkpoint': 'missing.ckpt'})
+
+
 @pytest.mark.parametrize('script', SCRIPTS)
 def test_a_chip_that_is_not_there(folder, script, monkeypatch):
     monkeypatch.setattr(tf.config.experimental, 'list_physical_devices', lambda kind: [])

@@ -53,6 +53,17 @@ def test_any_file_of_a_checkpoint_names_it(tmp_path):
         assert Checkpoint(path + ending).path == path
 
 
+def test_a_folder_names_the_only_checkpoint_in_it(tmp_path):
+    folder = tmp_path / 'folder'
+    folder.mkdir()
+    assert message(Checkpoint, str(folder)) == '%s: a folder without checkpoints' % folder
+    save_net(folder / 'one.ckpt')
+    assert Checkpoint(str(folder)).path == Checkpoint(str(folder) + '/').path == str(folder / 'one.ckpt')
+    save_net(folder / 'latest.ckpt-7')
+    assert message(Checkpoint, str(folder)) == (
+        '%s: a folder; name one of the checkpoints in it: latest.ckpt-7, one.ckpt' % folder)
+
+
 def test_restoring_casts_fills_and_reports(tmp_path, session):
     path = write(tmp_path, {
         'N/conv1/weights': np.array([[.5, 1e-3]], np.float16), 'N/conv1/weights/Adam': np.ones((1, 2), np.float32),

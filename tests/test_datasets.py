@@ -48,7 +48,7 @@ def test_lists_from_other_systems_and_by_hand(tmp_path):
     (b' \n\n', 'the list is empty'),
     (b'0_a.png,0_b.png,0.flo\n\n0_a.png,0_b.png\n', 'line 3: 2 fields'),
     (b'0_a.png,0_b.png,0.flo,x\n', 'line 1: 4 fields'),
-    (b'0_a.png 0_b.png 0.flo\n', 'line 1: 1 fields'),
+    (b'0_a.png 0_b.png 0.flo\n', 'line 1: 1 field; three are needed, with commas between them'),
     (b'0_a.png,0_b.png,0.flo\n0_a.png,7_b.png,0.flo\n', 'line 2: '),
     (b'0_a.png,,0.flo\n', 'line 1: '),
     (b'\xff\xfe0\0', 'not a list file'),

@@ -99,3 +99,24 @@ def test_scale_multiplies_all_steps(scale, steps, values):
     args = flags.train_flags(['--stage', 'C', '--scale', scale])
     assert (args.train_step, args.step_values) == (steps, values)
     assert len(args.learning_rates) == len(values) + 1
+
+
+def test_one_rate_alone_is_constant():
+    args = flags.train_flags(['--learning_rates', '1e-5'])
+    assert (args.learning_rates, args.step_values) == ([1e-5], [])
+    settings = Settings.from_flags(args)
+    assert settings.learning_rate(0) == settings.learning_rate(10 ** 6) == 1e-5
+    scaled = flags.train_flags(['--stage', 'C', '--learning_rates', '1e-5', '--scale', '1e-3'])
+    assert (scaled.step_values, scaled.train_step) == ([], 1200)
+    with pytest.raises(InputError, match='one rate alone, without --step_values, is constant'):
+        Settings.from_flags(flags.train_flags(['--learning_rates', '1e-5', '--step_values', '10']))
+
+
+@pytest.mark.parametrize('given, value', [([], False), (['--xla'], True), (['--xla', 'True'], True),
+                                          (['--xla', '0'], False)])
+def test_a_switch_without_a_value_is_on(given, value):
+    assert flags.train_flags(given + ['--seed', '1']).xla == flags.val_flags().parse_args(
+        ['--dataset', 'd'] + given).xla == value
+    assert flags.test_flags().parse_args(
+        ['--input_a', 'a', '--input_b', 'b'] + [text.replace('xla', 'save_flo') for text in given] + ['--out', 'o']
+    ).save_flo == value

@@ -217,7 +217,9 @@ def test_a_split_without_pairs(tree):
     root = tree('sintel')
     for kind in ('clean', 'flow'):
         shutil.rmtree(os.path.join(root, kind, 'alley_1'))
-    assert message(find_pairs, Source('sintel', root, 1), 'train') == '%s: no pairs for train there' % root
+    assert message(find_pairs, Source('sintel', root, 1), 'train') == (
+        '%s: no pairs for train there; of sintel, val are the scenes ambush_6, bamboo_2, cave_4, market_6, temple_2. '
+        'A list of pairs (--val_file, --test_file, --train_file) decides instead' % root)
     shutil.rmtree(os.path.join(root, 'clean', 'temple_2'))
     os.makedirs(os.path.join(root, 'clean', 'temple_2'))
     assert 'temple_2: no files frame_*.png there' in message(find_pairs, Source('sintel', root, 1), 'val')

@@ -1,4 +1,5 @@
 """flownet2_test.py and flownet2_val.py on real files, against the net run by hand and metrics computed by hand."""
+import importlib
 import json
 import os
 import re
@@ -98,6 +99,17 @@ def test_kinds_of_images(tmp_path, net, flow_by_hand, kind):
         ending = '.ppm'
     _, files = infer(tmp_path, net, '--out', tmp_path / 'new' / 'out', '--save_flo', '1', a=a, b=b, ending=ending)
     close(read_flo(str(tmp_path / 'new' / 'out' / files[0])), flow_by_hand(*seen))
+
+
+def test_a_photograph_on_its_side_is_told(tmp_path, net):
+    """Its stored pixels are not those that a viewer, and the net, gets."""
+    data = cv2.imencode('.jpg', A)[1].tobytes()
+    exif = b'\xff\xe1\0\x22Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0'
+    (tmp_path / 'a.jpg').write_bytes(data[:2] + exif + data[2:])
+    result = run('flownet2_test', '--input_a', tmp_path / 'a.jpg', '--input_b', tmp_path / 'a.jpg', '--out', tmp_path,
+                 '--checkpoint', net, '--net', 'S', '--chip', 'cpu')
+    assert result.out.count('60 x 70 (height x width) are stored, 70 x 60 are shown') == 2
+    assert 'a.jpg: 70 x 60 (height x width)' in result.out
 
 
 # flownet2_val.py
@@ -201,6 +213,18 @@ def test_shell_scripts_from_elsewhere_with_spaces_and_further_flags(tmp_path, si
         assert (process.returncode, err) == (0, b''), out
     assert sorted(os.listdir(str(here / 'flow of a'))) == ['image a_flow.flo', 'image a_flow.png']
     assert os.listdir(str(here / 'the metrics')) == ['metrics.json'] and b'Average EPE = ' in out
+
+
+@pytest.mark.parametrize('tool', ['make_sintel_lists', 'make_sample'])
+@pytest.mark.parametrize('argument, status', [('--help', 0), ('--nothing', 1)])
+def test_help_writes_nothing(tool, argument, status, monkeypatch):
+    def write(*_):
+        raise AssertionError('written')
+
+    for name in ('write_text', 'write_image', 'write_flo'):
+        monkeypatch.setattr(importlib.import_module(tool), name, write, raising=False)
+    result = run(tool, argument)
+    assert result.status == status and 'usage: ' in result.out + 'usage: ' * status
 
 
 @pytest.mark.parametrize('script, fields', [('test.sh', 3), ('validation.sh', 4)])

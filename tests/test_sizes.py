@@ -54,6 +54,27 @@ def test_a_file_without_a_size_is_named(tmp_path):
         assert name in message(headers.image_size, str(tmp_path / name))
 
 
+# What is told of images that are not read as their owner may expect.
+
+@pytest.mark.parametrize('orientation, told', [(1, False), (3, True), (6, True)])
+def test_an_image_that_is_turned_is_told(tmp_path, orientation, told):
+    path = str(tmp_path / 'photograph.jpg')
+    (tmp_path / 'photograph.jpg').write_bytes(turned_jpeg(orientation))
+    shown = '51 x 37' if orientation == 6 else '37 x 51'
+    assert headers.remarks(path, read_image(path)) == [
+        '%s: turned as its EXIF data ask for: 37 x 51 (height x width) are stored, %s are shown' % (path, shown)] * told
+
+
+def test_the_first_of_several_images_is_told(tmp_path):
+    path = str(tmp_path / 'pages.tiff')
+    assert cv2.imwritemulti(path, [NOISE, NOISE, NOISE])
+    assert headers.remarks(path, read_image(path)) == ['%s: has 3 images; the first one is taken' % path]
+    assert cv2.imwrite(path, NOISE)
+    assert headers.remarks(path, read_image(path)) == []
+
+
+# Pairs of several sizes
+
 @pytest.fixture
 def mixed(tmp_path):
     """Pairs of 64 × 80, 70 × 66 and 64 × 80, in two lists that differ in their order; returns the folder."""

@@ -55,4 +55,5 @@ def test_augmented_steps_show_themselves(tmp_path):
         for value in event.summary.value:
             tags.setdefault(value.tag, []).append(event.step)
     assert tags['train/loss'] == tags['train/gradient_norm'] == tags['train/loss_level6'] == [1, 2]
-    assert tags['val/epe'] == tags['val/1_a'] == tags['val/4_flow'] == [1, 2]
+    scale = '_0_to_%.3g_px' % np.hypot(3, 2)  # of the colours: the largest true motion of these pairs
+    assert tags['val/epe'] == tags['val/1_a'] == tags['val/3_true_flow' + scale] == tags['val/4_flow' + scale] == [1, 2]

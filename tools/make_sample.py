@@ -12,12 +12,14 @@ sys.path.insert(0, ROOT)
 from src.data.synthetic import generate
 from src.files import write_text
 from src.flow.io import write_flo, write_image
+from src.run import flags
 
 SEED = 5
 SIZE = (384, 512)
 
 
 def main():
+    flags.Parser('Writes the sample pair of the project to data/samples.').parse_args()
     folder = os.path.join(ROOT, 'data', 'samples')
     os.makedirs(folder, exist_ok=True)
     sample, _ = generate(SEED, SIZE)
@@ -28,4 +30,4 @@ def main():
 
 
 if __name__ == '__main__':
-    main()
+    flags.start(main)

@@ -12,6 +12,7 @@ sys.path.insert(0, ROOT)
 
 from src.data.layouts import SINTEL_VAL
 from src.files import write_text
+from src.run import flags
 
 FRAMES = dict.fromkeys(
     'alley_1 alley_2 ambush_5 ambush_7 bamboo_1 bamboo_2 bandage_1 bandage_2 cave_2 cave_4 market_2 market_5 '
@@ -26,6 +27,7 @@ def lines_of(scenes):
 
 
 def main():
+    flags.Parser('Writes data/sintel/train.txt, val.txt and test.txt.').parse_args()
     for name, scenes in (('train', set(FRAMES) - set(SINTEL_VAL)), ('val', SINTEL_VAL), ('test', FRAMES)):
         path = os.path.join(ROOT, 'data', 'sintel', name + '.txt')
         write_text(path, ''.join(lines_of(scenes)))
@@ -33,4 +35,4 @@ def main():
 
 
 if __name__ == '__main__':
-    main()
+    flags.start(main)

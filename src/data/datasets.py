@@ -103,7 +103,8 @@ def _roots(folder, status):
 
 def _pair(where, fields, images, flows, occlusions):
     if len(fields) != 3:
-        raise InputError('%s: %d fields; image_a,image_b,flow are needed' % (where, len(fields)))
+        raise InputError('%s: %d field%s; three are needed, with commas between them: image_a,image_b,flow'
+                         % (where, len(fields), '' if len(fields) == 1 else 's'))
     image_a, image_b, flow = (os.path.join(root, name) for root, name in zip((images, images, flows), fields))
     occlusion = os.path.join(occlusions, fields[0]) if occlusions else None
     for path in filter(None, (image_a, image_b, flow, occlusion)):

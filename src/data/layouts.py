@@ -69,7 +69,8 @@ def find_pairs(source, split, status='clean', size=None):
         raise InputError('%s: not laid out as %s; looked for %s' % (source.path, source.kind, _sought(source.kind)))
     pairs = LAYOUTS[source.kind].find(root, split, status)
     if not pairs:
-        raise InputError('%s: no pairs for %s there' % (source.path, split))
+        raise InputError('%s: no pairs for %s there; of %s, %s. A list of pairs (--val_file, --test_file, '
+                         '--train_file) decides instead' % (source.path, split, source.kind, LAYOUTS[source.kind].rule))
     return pairs
 
 
@@ -225,30 +226,33 @@ def _generated(text, split, size):
             for part in _parts(split) for number in range(GENERATED[part])]
 
 
-Layout = collections.namedtuple('Layout', 'inner marks find')
+Layout = collections.namedtuple('Layout', 'inner marks find rule')
 Layout.__doc__ = """How a kind is known: by a name that fits one of `marks`, in the folder or in its folder `inner` ('':
-in none); and how its pairs are listed: by find(the folder that holds the marks, split, status)."""
+in none); how its pairs are listed: by find(the folder that holds the marks, split, status); and which of them are for
+validation, for messages."""
 
 LAYOUTS = {  # in this order a folder is tried
-    'chairs': Layout('data', ('*_img1.ppm',), _chairs),
-    'things': Layout('', ('frames_cleanpass', 'frames_finalpass'), _things),
-    'sdhom': Layout('data', ('train/t0', 'test/t0'), _sdhom),
-    'sintel': Layout('training', ('clean', 'final'), _sintel),
-    'kitti': Layout('training', ('image_2', 'colored_0', 'image_0'), _kitti),
-    'list': Layout('', ('train.txt', 'val.txt'), _list)}
+    'chairs': Layout('data', ('*_img1.ppm',), _chairs,
+                     'val are the pairs that FlyingChairs_train_val.txt marks by 2'),
+    'things': Layout('', ('frames_cleanpass', 'frames_finalpass'), _things, 'val is TEST'),
+    'sdhom': Layout('data', ('train/t0', 'test/t0'), _sdhom, 'val is test'),
+    'sintel': Layout('training', ('clean', 'final'), _sintel,
+                     'val are the scenes ' + ', '.join(SINTEL_VAL)),
+    'kitti': Layout('training', ('image_2', 'colored_0', 'image_0'), _kitti, 'val is every fifth pair'),
+    'list': Layout('', ('train.txt', 'val.txt'), _list, 'val is val.txt')}
 KINDS = tuple(LAYOUTS) + ('synthetic',)
 
 
 def _root(kind, folder):
     """The folder that holds the marks of a kind: `folder` itself or one in it; None if there are none."""
-    inner, marks, _ = LAYOUTS[kind]
-    for root in (folder, os.path.join(folder, inner)):
-        if any(next(glob.iglob(os.path.join(glob.escape(root), mark)), None) for mark in marks):
+    layout = LAYOUTS[kind]
+    for root in (folder, os.path.join(folder, layout.inner)):
+        if any(next(glob.iglob(os.path.join(glob.escape(root), mark)), None) for mark in layout.marks):
             return root
     return None
 
 
 def _sought(kind):
     """What a folder of a kind must hold, for messages."""
-    inner, marks, _ = LAYOUTS[kind]
-    return ' or '.join('[%s/]%s' % (inner, mark) if inner else mark for mark in marks)
+    inner = LAYOUTS[kind].inner
+    return ' or '.join('[%s/]%s' % (inner, mark) if inner else mark for mark in LAYOUTS[kind].marks)

@@ -101,7 +101,7 @@ def test_flags(arguments=None):
     parser.add_argument('--input_a', required=True, help='the first image: PNG, JPEG or PPM')
     parser.add_argument('--input_b', required=True, help='the second image, of the same size')
     parser.add_argument('--out', '--out_path', required=True, help='folder for the results, made if missing')
-    parser.add_argument('--save_flo', type=boolean, default=False, help='also write the flow as .flo')
+    _add_switch(parser, '--save_flo', 'also write the flow as .flo')
     _add_net_flags(parser)
     _add_checkpoint_flag(parser)
     return parser.parse_args(arguments)
@@ -126,7 +126,7 @@ def add_pairs_flags(parser):
     parser.add_argument('--status', choices=('clean', 'final'), default='clean',
                         help='rendering pass of Sintel and FlyingThings3D')
     parser.add_argument('--image_size', type=size(), default='436,1024',
-                        help='H,W whose graph is made beforehand; other images run at their own size')
+                        help='does not change results: builds the graph for this size before the first pair')
 
 
 def train_flags(arguments=None):
@@ -152,13 +152,14 @@ def train_flags(arguments=None):
     add('--train_step', type=whole(1), help='steps in all')
     add('--save_step', type=whole(1), help='steps between validations, each with a checkpoint')
     add('--log_step', type=whole(1), default=10, help='steps between lines of the log and of history.csv')
-    add('--learning_rates', type=comma_separated(number), help='one more than --step_values')
-    add('--step_values', type=comma_separated(whole(1)), help='steps at which the next rate begins; empty: one rate')
+    add('--learning_rates', type=comma_separated(number), help='N rates; one alone is constant')
+    add('--step_values', type=comma_separated(whole(1)), help='the N-1 steps at which the rate changes')
     add('--scale', type=number, default=1., help='multiplies all steps, to try a stage quickly')
     add('--momentum', type=number, default=.9, help="Adam's first moment")
     add('--momentum2', type=number, default=.999, help="Adam's second moment")
     add('--weight_decay', type=number, default=4e-4, help='on convolution weights that are trained')
-    add('--width', type=width, default=1., help='share of the channels (a checkpoint tells its own): 1, or 0.375')
+    add('--width', type=width, default=1.,
+        help="fraction of the paper's channels; ignored where a checkpoint is given, whose width counts")
     add('--trainable', choices=('last', 'all'), help='the last net of a stack, or all of it')
     add('--num_workers', type=whole(1), default=4, help='processes that read pairs')
     add('--seed', type=whole(0, 2 ** 32 - 1), default=0, help='of weights, order, crops and augmentation')
@@ -170,6 +171,8 @@ def train_flags(arguments=None):
     schedule = first.schedule or STAGES[first.stage]['schedule']
     parser.set_defaults(**SCHEDULES[schedule])
     args = modelarts.parse(parser, arguments)
+    if len(args.learning_rates) == 1 and args.step_values is SCHEDULES[schedule]['step_values']:
+        args.step_values = []  # none were given
     if args.scale != 1:
         _scale_steps(args)
     return args
@@ -192,11 +195,17 @@ def _add_net_flags(parser):
                         help='native: the op that make native builds; graph: stock operations; auto: the faster one')
     parser.add_argument('--precision', choices=PRECISIONS, default='tf32',
                         help='GPU: float32, its TF32 where there is such, or float16 with float32 flows and losses')
-    parser.add_argument('--xla', type=boolean, default=False, help='GPU: compile the graph with XLA, in minutes')
+    _add_switch(parser, '--xla', 'GPU: compile the graph with XLA, in minutes')
     parser.add_argument('--precision_mode', choices=PRECISION_MODES, default=PRECISION_MODES[0], help='NPU: of CANN')
     parser.add_argument('--profiling', default='', help='NPU: folder for profiles')
     parser.add_argument('--dump', default='', help='NPU: folder for the inputs and outputs of all operations')
 
 
+def _add_switch(parser, name, text):
+    """Adds a boolean flag: False where it is missing, True where it comes without a value."""
+    parser.add_argument(name, type=boolean, nargs='?', const=True, default=False, help=text)
+
+
 def _add_checkpoint_flag(parser):
-    parser.add_argument('--checkpoint', default=DEFAULT_CHECKPOINT, help='trained weights; they tell the width')
+    parser.add_argument('--checkpoint', default=DEFAULT_CHECKPOINT,
+                        help='trained weights, or a folder with one checkpoint; they tell the width')

@@ -4,8 +4,9 @@ import time
 
 import numpy as np
 
-from src.files import make_folder
+from src.files import check_folder, make_folder
 from src.flow.color import flow_to_color, largest_motion
+from src.flow.headers import remarks
 from src.flow.io import read_image, same_size, write_flow, write_image
 from src.run.inference import load_flownet
 
@@ -27,6 +28,9 @@ def predict_pair(input_a, input_b, out, net, weights, device, save_flo=False):
     """
     image_a, image_b = read_image(input_a), read_image(input_b)
     same_size(input_a, image_a, input_b, image_b)
+    check_folder(out)
+    for line in remarks(input_a, image_a) + remarks(input_b, image_b):
+        print(line)
     flownet, session = load_flownet(net, weights, device, image_a.shape[:2])
     make_folder(out)
     with session:

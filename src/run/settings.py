@@ -12,7 +12,7 @@ class Settings:
     stage: str  # what the others' defaults came from
     schedule: str
     net: str
-    width: float  # share of the channels, where no checkpoint tells
+    width: float  # fraction of the paper's channels; ignored where a checkpoint is given, whose width counts
     trainable: str  # 'last' net of the stack, or 'all'
     dataset: str
     status: str
@@ -27,7 +27,7 @@ class Settings:
     save_step: int
     log_step: int
     learning_rates: list
-    step_values: list  # steps at which the next rate begins
+    step_values: list  # steps at which the rate changes
     momentum: float
     momentum2: float
     weight_decay: float
@@ -51,7 +51,8 @@ class Settings:
     def check(self):
         """Raises an InputError for values that do not go together."""
         if len(self.learning_rates) != len(self.step_values) + 1:
-            raise InputError('--learning_rates has %d numbers, --step_values %d; there must be one rate more than steps'
+            raise InputError('--learning_rates has %d numbers, --step_values %d; N rates need the N-1 steps at which the '
+                             'rate changes; one rate alone, without --step_values, is constant'
                              % (len(self.learning_rates), len(self.step_values)))
         if self.step_values != sorted(set(self.step_values)):
             raise InputError('--step_values %s: not in ascending order' % self.step_values)

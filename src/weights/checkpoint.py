@@ -13,14 +13,14 @@ class Checkpoint(Weights):
     """A checkpoint on the disk.
 
     Args:
-        path: its prefix, such as flownet-2.ckpt-0; one of its files (….index) will do.
+        path: its prefix, such as flownet-2.ckpt-0; one of its files (….index) will do, or a folder that holds no other.
 
     Raises:
         InputError: it is missing or damaged.
     """
 
     def __init__(self, path):
-        self.path = readable(FILE_ENDING.sub('', path))
+        self.path = readable(_only_one(path) if os.path.isdir(path) else FILE_ENDING.sub('', path))
         if not os.path.isfile(self.path + '.index') and not os.path.isfile(self.path):
             raise InputError('%s.index: no such checkpoint; train one with flownet2_train.py, or put a published one '
                              'there (README.md, "Weights")' % self.path)
@@ -43,6 +43,15 @@ class Checkpoint(Weights):
         values = tf.raw_ops.RestoreV2(prefix=self.path, tensor_names=names, shape_and_slices=[''] * len(names),
                                       dtypes=[self.dtypes[name] for name in names])
         return dict(zip(names, values))
+
+
+def _only_one(folder):
+    """The prefix of the checkpoint in a folder; InputError if there is none, or more than one."""
+    names = sorted(name for name in os.listdir(folder) if name.endswith('.index'))
+    if len(names) != 1:
+        raise InputError('%s: a folder%s' % (folder, ' without checkpoints' if not names else '; name one of the '
+                                             'checkpoints in it: ' + ', '.join(name[:-6] for name in names)))
+    return os.path.join(folder, names[0][:-6])
 
 
 def readable(path):
