@@ -69,6 +69,25 @@ def put_kitti(root, images='image_2'):
         put_flow(root, 'training/flow_occ/%06d_10.png' % number, valid=np.arange(SIZE[1]) % 4 == 0)
 
 
+def put_hd1k(root):
+    for sequence, frames in (('000000', (3, 4, 5)), ('000001', (8, 9, 10, 11)), ('000005', (1, 2))):
+        for frame in frames:
+            put_image(root, 'hd1k_input/image_2/%s_%04d.png' % (sequence, frame))
+            put_flow(root, 'hd1k_flow_gt/flow_occ/%s_%04d.png' % (sequence, frame), valid=np.arange(SIZE[1]) % 4 == 0)
+
+
+def put_viper(root):
+    for part, sequence, last in (('train', '001', 21), ('train', '002', 10), ('val', '001', 12)):
+        for frame in range(last + 1):
+            put_image(root, part, 'img', sequence, '%s_%05d.jpg' % (sequence, frame))
+        os.makedirs(os.path.join(str(root), part, 'flow', sequence))
+        for frame in range(0, last + 1, 10):
+            u, v = np.full(SIZE, 3, np.float16), np.full(SIZE, -2, np.float16)
+            u[0, 0], v[0, 1], u[0, 2] = np.nan, np.inf, 2050
+            path = os.path.join(str(root), part, 'flow', sequence, '%s_%05d.npz' % (sequence, frame))
+            np.savez_compressed(path, u=u, v=v)
+
+
 def put_list(root):
     for name in ('a.png', 'b.png', 'c.png'):
         put_image(root, name)
@@ -78,4 +97,4 @@ def put_list(root):
 
 
 WRITERS = {'chairs': put_chairs, 'things': put_things, 'sdhom': put_sdhom, 'sintel': put_sintel, 'kitti': put_kitti,
-           'list': put_list}
+           'hd1k': put_hd1k, 'viper': put_viper, 'list': put_list}

@@ -34,7 +34,7 @@ def test_the_kind_is_told_and_every_pair_can_be_loaded(trees, kind):
             assert not sample.flow[~sample.valid].any()
             assert pair.occlusion is None or os.path.isfile(pair.occlusion)
     assert counts == {'chairs': [3, 2, 5], 'things': [12, 4, 16], 'sdhom': [3, 2, 5], 'sintel': [2, 4, 6],
-                      'kitti': [5, 2, 7], 'list': [1, 2, 3]}[kind]
+                      'kitti': [5, 2, 7], 'hd1k': [3, 3, 6], 'viper': [4, 2, 6], 'list': [1, 2, 3]}[kind]
 
 
 def test_chairs(trees):
@@ -128,6 +128,34 @@ def test_kitti_is_sparse_and_every_fifth_pair_validates(tmp_path, images, scene)
     np.testing.assert_array_equal(load(val[0]).valid, np.broadcast_to(np.arange(SIZE[1]) % 4 == 0, SIZE))
 
 
+def test_hd1k_goes_from_frame_to_frame_and_validates_on_whole_sequences(trees):
+    root = trees['hd1k']
+    assert tell_kind(root) == 'hd1k'
+    assert names('hd1k', root, 'train') == [
+        tuple('hd1k_%s/000001_%04d.png' % (folder, number) for folder, number in (
+            ('input/image_2', frame), ('input/image_2', frame + 1), ('flow_gt/flow_occ', frame)))
+        for frame in (8, 9, 10)]
+    val = find_pairs(Source('hd1k', root, 1), 'val')
+    assert [pair.scene for pair in val] == ['hd1k 000000'] * 2 + ['hd1k 000005']
+    sample = load(val[0])
+    np.testing.assert_array_equal(sample.valid, np.broadcast_to(np.arange(SIZE[1]) % 4 == 0, SIZE))
+    np.testing.assert_array_equal(sample.flow[sample.valid], np.full((sample.valid.sum(), 2), (3, -2)))
+
+
+def test_viper_has_a_flow_for_some_frames(trees):
+    root = trees['viper']
+    assert tell_kind(root) == 'viper'
+    assert names('viper', root, 'train') == [
+        tuple('train/%s/%s/%s_%05d.%s' % (folder, sequence, sequence, number, ending) for folder, number, ending in (
+            ('img', frame, 'jpg'), ('img', frame + 1, 'jpg'), ('flow', frame, 'npz')))
+        for sequence, frame in (('001', 0), ('001', 10), ('001', 20), ('002', 0))]  # frame 10 of 002 is its last one
+    val = find_pairs(Source('viper', root, 1), 'val')
+    assert [pair.scene for pair in val] == ['viper 001'] * 2
+    sample = load(val[0])
+    assert sample.valid.sum() == SIZE[0] * SIZE[1] - 3 and not sample.valid[0, :3].any()
+    np.testing.assert_array_equal(sample.flow[sample.valid], np.full((sample.valid.sum(), 2), (3, -2)))
+
+
 def test_synthetic_pairs_come_from_the_seed_alone():
     seven, eight = Source('synthetic', '7', 1), Source('synthetic', '8', 1)
     train, val = find_pairs(seven, 'train', size=(64, 96)), find_pairs(seven, 'val', size=[64, 96])
@@ -193,6 +221,11 @@ MISSING = [  # kind, split, what is removed, what the message names
     ('kitti', 'train', 'training/flow_occ', 'training/flow_occ:'),
     ('kitti', 'train', 'training/image_2/000001_11.png', 'image_2/000001_11.png'),
     ('kitti', 'val', 'training/flow_occ/000005_10.png', 'flow_occ/000005_10.png'),
+    ('hd1k', 'train', 'hd1k_flow_gt', 'hd1k_flow_gt:'),
+    ('hd1k', 'train', 'hd1k_flow_gt/flow_occ/000001_0009.png', 'flow_occ/000001_0009.png'),
+    ('viper', 'val', 'val/flow', 'val/flow:'),
+    ('viper', 'val', 'val/img/001/001_00011.jpg', 'img/001/001_00011.jpg'),
+    ('viper', 'train', 'train/img/002', 'train/img/002:'),
     ('list', 'val', 'val.txt', 'val.txt')]
 
 

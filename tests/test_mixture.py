@@ -41,7 +41,7 @@ def test_a_folder_with_a_comma_in_its_name(tmp_path):
 @pytest.mark.parametrize('text', ['', 'chairs:', ',', 'chair:{0}', '{0}@half', '{0},,{0}', '{0}/x', 'chairs:{0}/x@2'])
 def test_parts_that_are_no_folder(trees, text):
     said = message(parse_mixture, text.format(trees['list']))
-    assert 'is no folder' in said and 'chairs, things, sdhom, sintel, kitti, list' in said
+    assert 'is no folder' in said and 'chairs, things, sdhom, sintel, kitti, hd1k, viper, list' in said
 
 
 @pytest.mark.parametrize('weight', ['0', '-1', 'nan', 'inf', '1e-9', '1001'])

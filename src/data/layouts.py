@@ -10,6 +10,10 @@
                occlusions/SCENE/frame_0001.png; val has the scenes of SINTEL_VAL
     kitti      KITTI 2012 or 2015: [training/]colored_0 (else image_0) or image_2/000000_10.png, 000000_11.png and
                flow_occ/000000_10.png; it has no official split: val is every fifth pair, 000000, 000005, …
+    hd1k       HD1K: hd1k_input/image_2/000000_0001.png, 000000_0002.png, … and hd1k_flow_gt/flow_occ/000000_0001.png,
+               which leads to the next frame of the sequence; no official split: val is every fifth sequence
+    viper      VIPER: train|val/img/001/001_00010.jpg (or .png), 001_00011.jpg and, of some frames,
+               train|val/flow/001/001_00010.npz
     list       any folder with train.txt and val.txt, as datasets.read_list takes them
     synthetic  no folder but SEED or SEED:LAW (see motion.py): pairs that are generated as they are needed
 
@@ -21,6 +25,7 @@ import glob
 import os
 
 from src.data.datasets import GeneratedPair, Pair, read_list
+from src.data.folders import FRAME, Folder, steps
 from src.data.motion import LAWS
 from src.files import InputError
 
@@ -74,46 +79,6 @@ def find_pairs(source, split, status='clean', size=None):
     return pairs
 
 
-class _Folder:
-    """A folder, listed once: to ask the disk for every single file of a large set takes minutes."""
-
-    def __init__(self, *parts):
-        self._path = os.path.join(*parts)
-        try:
-            self._names = frozenset(os.listdir(self._path))
-        except OSError as error:
-            path = self._path
-            while not os.path.exists(os.path.dirname(path)):
-                path = os.path.dirname(path)
-            raise InputError('%s: a folder of the data set that cannot be read (%s)' % (path, error.strerror))
-
-    def folders(self):
-        """The names of the folders in it, sorted."""
-        return sorted(name for name in self._names if os.path.isdir(os.path.join(self._path, name)))
-
-    def numbers(self, before, after):
-        """The digits N of its files `before`N`after`, in the order of the numbers; InputError if there are none."""
-        end = -len(after)
-        middles = [name[len(before):end] for name in self._names if name.startswith(before) and name.endswith(after)]
-        digits = sorted(filter(str.isdecimal, middles), key=int)
-        if not digits:
-            raise InputError('%s: no files %s*%s there' % (self._path, before, after))
-        return digits
-
-    def file(self, name):
-        """The path of a file in it; InputError if it is missing."""
-        path = os.path.join(self._path, name)
-        if name not in self._names:
-            raise InputError('%s: this file of the data set is missing' % path)
-        return path
-
-
-def _steps(frames, step):
-    """The frames t and t + step of a sequence, as numbers; frames: the digits of those there are."""
-    span = range(int(frames[0]), int(frames[-1]) + 1)
-    return [(frame, frame + step) for frame in span if frame + step in span]
-
-
 def _belongs(split, for_validation):
     return split == 'all' or for_validation == (split == 'val')
 
@@ -124,7 +89,7 @@ def _parts(split, train='train', val='val'):
 
 
 def _chairs(root, split, _):
-    files = _Folder(root)
+    files = Folder(root)
     numbers = files.numbers('', '_img1.ppm')
     if split != 'all':
         marks = _chairs_split(root, int(numbers[0]), int(numbers[-1]))
@@ -157,11 +122,11 @@ def _things(root, split, status):
     frames, flows = os.path.join(root, 'frames_%spass' % status), os.path.join(root, 'optical_flow')
     pairs = []
     for part in _parts(split, 'TRAIN', 'TEST'):
-        for letter in _Folder(frames, part).folders():
-            for number in _Folder(frames, part, letter).folders():
+        for letter in Folder(frames, part).folders():
+            for number in Folder(frames, part, letter).folders():
                 scene = os.path.join(part, letter, number)
                 for camera in ('left', 'right'):
-                    pairs += _things_sequence(_Folder(frames, scene, camera), flows, scene, camera)
+                    pairs += _things_sequence(Folder(frames, scene, camera), flows, scene, camera)
     return pairs
 
 
@@ -169,9 +134,9 @@ def _things_sequence(images, flows, scene, camera):
     """Yields the pairs of one camera, first those into the future, then those into the past."""
     frames = images.numbers('', '.png')
     for direction, step in (('Future', 1), ('Past', -1)):
-        folder = _Folder(flows, scene, 'into_' + direction.lower(), camera)
+        folder = Folder(flows, scene, 'into_' + direction.lower(), camera)
         form = 'OpticalFlowInto%s_%%04d_%s.pfm' % (direction, camera[0].upper())
-        for frame, partner in _steps(frames, step):
+        for frame, partner in steps(frames, step):
             yield Pair(images.file('%04d.png' % frame), images.file('%04d.png' % partner), folder.file(form % frame),
                        occlusion=None, scene='things ' + os.path.dirname(scene), max_motion=THINGS_MOST)
 
@@ -179,7 +144,7 @@ def _things_sequence(images, flows, scene, camera):
 def _sdhom(root, split, _):
     pairs = []
     for part in _parts(split, 'train', 'test'):
-        images_a, images_b, flows = [_Folder(root, part, name) for name in ('t0', 't1', 'flow')]
+        images_a, images_b, flows = [Folder(root, part, name) for name in ('t0', 't1', 'flow')]
         pairs += [Pair(images_a.file(number + '.png'), images_b.file(number + '.png'), flows.file(number + '.pfm'),
                        occlusion=None, scene='sdhom') for number in images_a.numbers('', '.png')]
     return pairs
@@ -188,11 +153,11 @@ def _sdhom(root, split, _):
 def _sintel(root, split, status):
     has_maps = os.path.isdir(os.path.join(root, 'occlusions'))
     pairs = []
-    for scene in _Folder(root, status).folders():
+    for scene in Folder(root, status).folders():
         if _belongs(split, scene in SINTEL_VAL):
-            images, flows = _Folder(root, status, scene), _Folder(root, 'flow', scene)
-            maps = _Folder(root, 'occlusions', scene) if has_maps else None
-            for frame, partner in _steps(images.numbers('frame_', '.png'), 1):
+            images, flows = Folder(root, status, scene), Folder(root, 'flow', scene)
+            maps = Folder(root, 'occlusions', scene) if has_maps else None
+            for frame, partner in steps(images.numbers('frame_', '.png'), 1):
                 name = 'frame_%04d.png' % frame
                 pairs.append(Pair(images.file(name), images.file('frame_%04d.png' % partner),
                                   flows.file('frame_%04d.flo' % frame), maps and maps.file(name), scene))
@@ -201,10 +166,33 @@ def _sintel(root, split, status):
 
 def _kitti(root, split, _):
     name = next(name for name in LAYOUTS['kitti'].marks if os.path.isdir(os.path.join(root, name)))
-    images, flows = _Folder(root, name), _Folder(root, 'flow_occ')
+    images, flows = Folder(root, name), Folder(root, 'flow_occ')
     return [Pair(images.file(number + '_10.png'), images.file(number + '_11.png'), flows.file(number + '_10.png'),
                  occlusion=None, scene='kitti 2015' if name == 'image_2' else 'kitti 2012')
             for number in images.numbers('', '_10.png') if _belongs(split, int(number) % 5 == 0)]
+
+
+def _hd1k(root, split, _):
+    images, flows = Folder(root, 'hd1k_input/image_2'), Folder(root, 'hd1k_flow_gt/flow_occ')
+    return [Pair(images.file(name), images.file(partner), flows.file(name), occlusion=None, scene='hd1k ' + sequence)
+            for sequence, names in images.sequences().items() if _belongs(split, int(sequence) % 5 == 0)
+            for name, partner in zip(names, names[1:])]
+
+
+def _viper(root, split, _):
+    pairs = []
+    for part in _parts(split):
+        for sequence in Folder(root, part, 'flow').folders():
+            images, flows = Folder(root, part, 'img', sequence), Folder(root, part, 'flow', sequence)
+            frames = images.sequences()[sequence]
+            ending = frames[-1][-4:]  # .jpg, or .png in the larger download
+            for flow in flows.sequences()[sequence]:
+                frame = int(FRAME.match(flow).group(2))
+                if frame < int(FRAME.match(frames[-1]).group(2)):
+                    pairs.append(Pair(*[images.file('%s_%05d%s' % (sequence, number, ending))
+                                        for number in (frame, frame + 1)], flows.file(flow),
+                                      occlusion=None, scene='viper ' + sequence))
+    return pairs
 
 
 def _list(root, split, status):
@@ -239,6 +227,8 @@ LAYOUTS = {  # in this order a folder is tried
     'sintel': Layout('training', ('clean', 'final'), _sintel,
                      'val are the scenes ' + ', '.join(SINTEL_VAL)),
     'kitti': Layout('training', ('image_2', 'colored_0', 'image_0'), _kitti, 'val is every fifth pair'),
+    'hd1k': Layout('', ('hd1k_input',), _hd1k, 'val is every fifth sequence'),
+    'viper': Layout('', ('train/img', 'val/img'), _viper, 'val is val'),
     'list': Layout('', ('train.txt', 'val.txt'), _list, 'val is val.txt')}
 KINDS = tuple(LAYOUTS) + ('synthetic',)
 

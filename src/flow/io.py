@@ -13,6 +13,7 @@ import numpy as np
 from src.files import InputError, replacing
 from src.flow.known import UNKNOWN, known
 from src.flow.memory import empty, read_bytes
+from src.flow.npz import read_npz
 from src.flow.ppm import plain_ppm
 from src.flow.whole import is_whole
 
@@ -75,7 +76,7 @@ def read_mask(path):
 
 
 def read_flow(path):
-    """Reads a flow, and where it is known, in the format that the ending names: .flo, .pfm or .png (KITTI).
+    """Reads a flow, and where it is known, in the format that the ending names: .flo, .pfm, .png (KITTI), .npz (VIPER).
 
     Returns:
         flow float32 (H, W, 2), 0 where unknown; valid bool (H, W), False where the file holds NaN, infinity or more
@@ -84,10 +85,10 @@ def read_flow(path):
     Raises:
         InputError: as the format's own reader, or another ending.
     """
-    ending = _flow_ending(path)
+    ending = _flow_ending(path, '.flo', '.pfm', '.png', '.npz')
     if ending == '.png':
         return read_kitti_png(path)
-    flow = read_flo(path) if ending == '.flo' else read_pfm(path)
+    flow = {'.flo': read_flo, '.pfm': read_pfm, '.npz': read_npz}[ending](path)
     valid = known(flow)
     if not valid.all():
         flow[~valid] = 0
@@ -103,7 +104,7 @@ def write_flow(path, flow, valid=None):
     Raises:
         InputError: as the format's own writer, or another ending.
     """
-    ending = _flow_ending(path)
+    ending = _flow_ending(path, '.flo', '.pfm', '.png')
     valid = known(flow) if valid is None else known(flow) & valid
     if ending == '.png':
         write_kitti_png(path, flow, valid)
@@ -209,10 +210,11 @@ def _ending(path):
     return os.path.splitext(path)[1].lower()
 
 
-def _flow_ending(path):
+def _flow_ending(path, *known_endings):
     ending = _ending(path)
-    if ending not in ('.flo', '.pfm', '.png'):
-        raise InputError('%s: a flow file ends in .flo, .pfm or .png, not in %r' % (path, ending))
+    if ending not in known_endings:
+        raise InputError('%s: a flow file ends in %s or %s, not in %r'
+                         % (path, ', '.join(known_endings[:-1]), known_endings[-1], ending))
     return ending
 
 
