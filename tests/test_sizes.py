@@ -1,4 +1,5 @@
 """The sizes of images by their heads, what pairs of several sizes are cropped to, and how training takes them."""
+import os
 import struct
 
 import cv2
@@ -71,6 +72,15 @@ def test_the_first_of_several_images_is_told(tmp_path):
     assert headers.remarks(path, read_image(path)) == ['%s: has 3 images; the first one is taken' % path]
     assert cv2.imwrite(path, NOISE)
     assert headers.remarks(path, read_image(path)) == []
+
+
+def test_a_pipe_and_a_name_that_is_no_text_are_left_alone(tmp_path):
+    os.mkfifo(str(tmp_path / 'pipe'))
+    assert headers.remarks(str(tmp_path / 'pipe'), NOISE) == []
+    path = os.fsdecode(os.fsencode(str(tmp_path)) + b'/\xff.png')
+    with open(path, 'wb') as file:
+        file.write(cv2.imencode('.png', NOISE)[1].tobytes())
+    assert headers.remarks(path, read_image(path)) == [] and headers.image_size(path) == (37, 51)
 
 
 # Pairs of several sizes

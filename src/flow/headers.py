@@ -1,4 +1,5 @@
 """What image files tell beside their pixels: their size, without decoding them, and what a viewer makes of them."""
+import os
 import re
 
 import cv2
@@ -9,6 +10,7 @@ from src.flow.io import read_image
 from src.flow.memory import read_bytes
 from src.flow.whole import PNM_HEADER
 
+SEVERAL = re.compile(rb'GIF8|II\*\0|MM\0\*|RIFF|\x89PNG.*acTL', re.S)  # GIF, TIFF, WebP and animated PNG
 HEAD = 4096  # bytes that are read of a file
 PNG_HEADER = re.compile(rb'\x89PNG\r\n\x1a\n.{4}IHDR(.{4})(.{4})', re.S)  # width, height
 JPEG_FRAME = b'\xc0\xc1\xc2\xc3\xc5\xc6\xc7\xc9\xca\xcb\xcd\xce\xcf'  # markers of segments that hold the size
@@ -37,16 +39,28 @@ def remarks(path, image):
         image: what read_image returned for it.
     """
     lines = []
+    if not os.path.isfile(path):  # a pipe can be read once
+        return lines
     data = read_bytes(path)
-    count = cv2.imcount(path) if hasattr(cv2, 'imcount') else 1  # not in OpenCV before 4.5.4
+    head = bytes(data[:2 ** 16])
+    count = _count(path) if SEVERAL.match(head) else 1
     if count > 1:
         lines.append('%s: has %d images; the first one is taken' % (path, count))
-    if _may_be_turned(bytes(data[:2 ** 16])):
+    if _may_be_turned(head):
         stored = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
         if not np.array_equal(stored, image):
             lines.append('%s: turned as its EXIF data ask for: %d x %d (height x width) are stored, %d x %d are shown'
                          % ((path,) + stored.shape[:2] + image.shape[:2]))
     return lines
+
+
+def _count(path):
+    """How many images are in an image file; 1 where OpenCV cannot tell."""
+    try:
+        path.encode()  # a name that is no text would end the process in OpenCV
+        return cv2.imcount(path)  # new in OpenCV 4.5.4
+    except (AttributeError, UnicodeError, cv2.error):
+        return 1
 
 
 def _pnm_size(head):
