@@ -115,8 +115,8 @@ def test_one_rate_alone_is_constant():
 @pytest.mark.parametrize('given, value', [([], False), (['--xla'], True), (['--xla', 'True'], True),
                                           (['--xla', '0'], False)])
 def test_a_switch_without_a_value_is_on(given, value):
-    assert flags.train_flags(given + ['--seed', '1']).xla == flags.val_flags().parse_args(
+    assert flags.train_flags(given + ['--seed', '1']).xla == flags.val_flags(
         ['--dataset', 'd'] + given).xla == value
-    assert flags.test_flags().parse_args(
+    assert flags.test_flags(
         ['--input_a', 'a', '--input_b', 'b'] + [text.replace('xla', 'save_flo') for text in given] + ['--out', 'o']
     ).save_flo == value

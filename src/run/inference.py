@@ -1,7 +1,7 @@
 """A net as a function from numpy images to numpy flow: what test, validation and training's validation call."""
 import numpy as np
 
-from src.device.device import session_config
+from src.device.opening import Speed, open_device
 from src.files import InputError
 from src.model.build_options import BuildOptions, building
 from src.model.estimator import estimate
@@ -77,7 +77,7 @@ def open_flownet(path, net='2', chip='auto', gpu_device=0):
     Args:
         path: of the checkpoint.
         net: a name of networks.NETS.
-        chip, gpu_device: as device.session_config takes them.
+        chip, gpu_device: as opening.open_device takes them.
 
     Returns:
         A function of two images, uint8 (H, W, 3) BGR as cv2.imread reads them, at least 16 x 16 pixels and of one size;
@@ -87,10 +87,10 @@ def open_flownet(path, net='2', chip='auto', gpu_device=0):
     Raises:
         InputError: the checkpoint does not fill the net, or the chip is not there.
     """
-    config = session_config(chip, gpu_device)
+    device = open_device(chip, gpu_device, speed=Speed('auto', 'tf32'))
     graph = tf.Graph()
     with graph.as_default():
-        flownet, session = load_flownet(net, path, config, (64, 64))
+        flownet, session = load_flownet(net, path, device, (64, 64))
 
     def flow_of(image_a, image_b):
         for image in (image_a, image_b):
