@@ -105,7 +105,7 @@ def restore_parts(session, sources, variables, optional):
 def describe(weights, report):
     """The report as text, a line each; what was loaded by the nets it went to."""
     nets = collections.Counter('/'.join(name.split('/')[:-2]) for name in report.loaded)
-    lines = ['%s: %d variables loaded' % (weights.path, len(report.loaded))]
+    lines = ['%s%s: %d variables loaded' % (weights.path, weights.kind and ' (%s)' % weights.kind, len(report.loaded))]
     lines += ['  %s (%d)%s' % (net, count, _origin(weights, net, report)) for net, count in sorted(nets.items())]
     for kind, names in (('missing, left at their initial value', report.missing), ('unused', report.unused)):
         if names:

@@ -1,29 +1,40 @@
 """Weights that others' programs wrote, told from what is in the file and not from its name."""
 from src.files import InputError
+from src.tf import tf
 from src.weights import caffe, hdf5, numpy_files, pytorch, zipped
 from src.weights.mapped import Bytes
 from src.weights.names import to_tensorflow
+from src.weights.weights import Weights
 
 
-def read_foreign(path):
-    """Opens a file of PyTorch, Caffe or NumPy; values are read later, each when it is asked for.
+class ForeignWeights(Weights):
+    """A file of PyTorch, Caffe or NumPy; a value is read when it is asked for.
 
-    Returns:
-        kind: what wrote it, in words; {variable of this project: mapped.Array of float32}; {name in the file: Array} of
-        what is in no net.
+    What is in no net of this project is among the shapes, by its name in the file.
 
     Raises:
         InputError: it is of none of these, damaged, or holds no net.
     """
-    try:
-        kind, arrays, order = _arrays(Bytes.of_file(path))
-        named, unused = to_tensorflow(arrays, **order)
-        if not named:
-            raise InputError('holds no layer of a FlowNet2 that is known by its name (%s)'
-                             % (', '.join(sorted(arrays)[:3])[:200] or 'nothing at all'))
-    except InputError as error:
-        raise InputError('%s: %s' % (path, error))
-    return kind, named, unused
+
+    def __init__(self, path):
+        self.path = path
+        try:
+            self.kind, arrays, order = _arrays(Bytes.of_file(path))
+            self.known, unknown = to_tensorflow(arrays, **order)  # {name: mapped.Array}
+        except InputError as error:
+            raise InputError('%s: %s' % (path, error))
+        if not self.known:
+            raise InputError('%s: holds no layer of a FlowNet2 that is known by its name (%s)'
+                             % (path, ', '.join(sorted(unknown))[:200] or 'nothing at all'))
+        self._arrays = dict(unknown, **self.known)
+        self.shapes = {name: list(array.shape) for name, array in self._arrays.items()}
+        self.dtypes = {name: tf.as_dtype(array.dtype) for name, array in self._arrays.items()}
+
+    def value(self, name):
+        try:
+            return self._arrays[name].read()
+        except InputError as error:
+            raise InputError('%s: %s cannot be read: it %s' % (self.path, name, error))
 
 
 def _arrays(file):

@@ -1,4 +1,5 @@
 """The checkpoints that a run keeps: its newest state and its best net, whole at any moment that it may be killed at."""
+import contextlib
 import os
 import re
 import shutil
@@ -32,19 +33,38 @@ class Keeper:
         return better
 
     def _save(self, session, saver, kind, ending):
-        """Writes to a folder of its own, moves the files, the index (which makes a checkpoint of them) last."""
-        work = os.path.join(self._folder, '.saving')
-        shutil.rmtree(work, ignore_errors=True)
-        try:
-            os.mkdir(work)
+        with placing(self._folder) as work:
             saver.save(session, os.path.join(work, kind + ending), write_meta_graph=False, write_state=False)
-            for name in sorted(os.listdir(work)):  # ….data-…, then ….index
-                os.replace(os.path.join(work, name), os.path.join(self._folder, name))
+        with _told(self._folder):
             _remove_others(self._folder, kind, kind + ending)
-        except (OSError, tf.errors.OpError) as error:
-            raise InputError('%s: the checkpoint cannot be written (%s)' % (self._folder, first_line(error)))
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def placing(folder):
+    """Yields a folder to write a checkpoint to; if the block ends well, its files are moved to `folder`, the index
+    (which makes a checkpoint of them) last.
+
+    Raises:
+        InputError: they cannot be written.
+    """
+    work = os.path.join(folder, '.saving')
+    shutil.rmtree(work, ignore_errors=True)
+    try:
+        with _told(folder):
+            os.mkdir(work)
+            yield work
+            for name in sorted(os.listdir(work)):  # ….data-…, then ….index
+                os.replace(os.path.join(work, name), os.path.join(folder, name))
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _told(folder):
+    try:
+        yield
+    except (OSError, tf.errors.OpError) as error:
+        raise InputError('%s: the checkpoint cannot be written (%s)' % (folder, first_line(error)))
 
 
 def latest(folder):

@@ -22,7 +22,10 @@ class Weights(abc.ABC):
         path: of the file, for messages.
         shapes: {name: list of its dimensions}.
         dtypes: {name: tf.DType}.
+        kind: whose format it is, in words; '' for TensorFlow's.
     """
+
+    kind = ''
 
     @abc.abstractmethod
     def value(self, name):
