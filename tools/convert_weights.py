@@ -20,7 +20,7 @@ from src.weights.keeper import placing
 def main():
     parser = flags.Parser('Writes weights of PyTorch, Caffe or NumPy as a TensorFlow checkpoint.')
     parser.add_argument('weights', metavar='IN', help='the weights: a file, or the prefix of a checkpoint')
-    parser.add_argument('checkpoint', metavar='OUT', help='the prefix to write, such as checkpoints/FlowNet2/nvidia.ckpt')
+    parser.add_argument('checkpoint', metavar='OUT', help='the prefix to write, such as checkpoints/nvidia.ckpt')
     parser.add_argument('--float16', action='store_true', help='half the size, with 11 bits of each value')
     args = parser.parse_args()
     folder, name = os.path.split(os.path.abspath(readable(args.checkpoint)))
@@ -51,13 +51,15 @@ def save(session, prefix, dtype):
     """Saves the variables as `dtype`.
 
     Raises:
-        InputError: `dtype` cannot hold a value.
+        InputError: it cannot hold a value.
     """
     variables = tf.global_variables()
-    values = [tf.check_numerics(tf.cast(variable, dtype), variable.op.name) for variable in variables]
-    save = tf.raw_ops.SaveV2(prefix=prefix, tensor_names=[variable.op.name for variable in variables],
-                             shape_and_slices=[''] * len(variables), tensors=values)
-    session.run(save)
+    names, values = [variable.op.name for variable in variables], [tf.cast(variable, dtype) for variable in variables]
+    finite = session.run([tf.reduce_all(tf.is_finite(value)) for value in values])
+    if not all(finite):
+        raise InputError('%s: a value is beyond what %s holds' % (names[finite.index(False)], dtype.name))
+    session.run(tf.raw_ops.SaveV2(prefix=prefix, tensor_names=names, shape_and_slices=[''] * len(names),
+                                  tensors=values))
 
 
 if __name__ == '__main__':

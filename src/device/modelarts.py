@@ -88,7 +88,7 @@ def _take_data(args, data):
         args.dataset = _found(data, args.dataset) or data
     args.train_file = _found(data, args.train_file) or args.train_file
     args.val_file = _found(data, args.val_file) or args.val_file
-    args.pretrained = [_found(data, path, '.index') or path for path in args.pretrained]
+    args.pretrained = [_found(data, path, '.index') or _found(data, path) or path for path in args.pretrained]
 
 
 def _found(folder, path, ending=''):

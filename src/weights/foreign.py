@@ -12,6 +12,9 @@ class ForeignWeights(Weights):
 
     What is in no net of this project is among the shapes, by its name in the file.
 
+    Attributes:
+        known: {variable: mapped.Array} of what is in a net.
+
     Raises:
         InputError: it is of none of these, damaged, or holds no net.
     """
@@ -20,7 +23,7 @@ class ForeignWeights(Weights):
         self.path = path
         try:
             self.kind, arrays, order = _arrays(Bytes.of_file(path))
-            self.known, unknown = to_tensorflow(arrays, **order)  # {name: mapped.Array}
+            self.known, unknown = to_tensorflow(arrays, **order)
         except InputError as error:
             raise InputError('%s: %s' % (path, error))
         if not self.known:
