@@ -17,7 +17,7 @@ def main():
     flownet, session = load_flownet(args.net, args.checkpoint, device, args.image_size, args.batch_size)
     with session:
         table, rate = evaluate(lambda a, b: flownet(session, a, b), pairs, args.batch_size)
-    report(table, rate, args.result, vars(args))
+    report(table, rate, args.result, dict(vars(args), net=flownet.net))
 
 
 if __name__ == '__main__':

@@ -5,5 +5,5 @@ root=$(dirname "$0")
 . "$root/tools/python.sh"
 exec "$python" "$root/flownet2_train.py" --chip gpu --dataset "$root/data/sintel" \
     --train_file "$root/data/sintel/train.txt" --val_file "$root/data/sintel/val.txt" \
-    --pretrained "$root/checkpoints/FlowNet2/flownet-2.ckpt-0" \
+    --pretrained default \
     --result "$root/result" --resume_path "$root/result" "$@"

@@ -7,5 +7,5 @@ root=$(dirname "$0")
 export RANK_SIZE=1 RANK_ID=0 JOB_ID="${JOB_ID:-10087}" ASCEND_DEVICE_ID="${ASCEND_DEVICE_ID:-0}"
 exec "$python" "$root/flownet2_train.py" --chip npu --dataset "$root/data/sintel" \
     --train_file "$root/data/sintel/train.txt" --val_file "$root/data/sintel/val.txt" \
-    --pretrained "$root/checkpoints/FlowNet2/flownet-2.ckpt-0" \
+    --pretrained default \
     --result "$root/result" --resume_path "$root/result" "$@"

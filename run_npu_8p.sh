@@ -17,7 +17,7 @@ while [ "$rank" -lt "$RANK_SIZE" ]; do
     RANK_ID=$rank ASCEND_DEVICE_ID=$((rank + ${FIRST_DEVICE:-0})) \
         "$python" "$root/flownet2_train.py" --chip npu --dataset "$root/data/sintel" \
         --train_file "$root/data/sintel/train.txt" --val_file "$root/data/sintel/val.txt" \
-        --pretrained "$root/checkpoints/FlowNet2/flownet-2.ckpt-0" \
+        --pretrained default \
         --result "$root/result" --resume_path "$root/result" "$@" > "$logs/train_$rank.log" 2>&1 &
     pids="$pids $!"
     rank=$((rank + 1))

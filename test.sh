@@ -7,5 +7,4 @@ fi
 root=$(dirname "$0") image_a=$1 image_b=$2 out=$3
 shift 3
 . "$root/tools/python.sh"
-exec "$python" "$root/flownet2_test.py" --checkpoint "$root/checkpoints/FlowNet2/flownet-2.ckpt-0" \
-    --input_a "$image_a" --input_b "$image_b" --out "$out" "$@"
+exec "$python" "$root/flownet2_test.py" --input_a "$image_a" --input_b "$image_b" --out "$out" "$@"

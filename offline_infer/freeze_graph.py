@@ -9,6 +9,7 @@ sys.path.insert(0, ROOT)
 from src.data.synthetic import generate
 from src.device.opening import open_device
 from src.files import make_folder
+from src.paths import DEFAULT
 from src.run import export, flags
 from src.run.inference import load_flownet
 from src.tf import tf
@@ -20,31 +21,31 @@ import numpy as np  # after src, which tells that it is missing
 
 def main():
     parser = flags.Parser('Writes a net with its weights as a frozen graph: input_a → output.')
-    parser.add_argument('--ckpt', required=True, help='trained weights; they tell the width')
-    parser.add_argument('--net', choices=flags.NETS, default='2', help='which network')
+    parser.add_argument('--ckpt', default=DEFAULT, help='trained weights; they tell the width')
+    parser.add_argument('--net', choices=flags.NETS, help='which network; else the largest in the weights')
     parser.add_argument('--image_size', type=flags.size(), default='448,1024', help='H,W of the images that it takes')
     parser.add_argument('--batch_size', type=flags.whole(1), default=1, help='pairs that it takes at once')
     parser.add_argument('--output', default=os.path.join(ROOT, 'offline_infer', 'flownet2.pb'), help='file to write')
     args = parser.parse_args()
     make_folder(os.path.dirname(os.path.abspath(args.output)))
-    device = open_device('cpu')
-    export.write(args.output, frozen(args, device))
+    device, weights = open_device('cpu'), open_weights(args.ckpt)
+    net = args.net or weights.net()
+    export.write(args.output, frozen(args, net, weights, device))
     print('%s: input_a float32 [%d, 2, %d, %d, 3] → output float32 [%d, %d, %d, 2]'
           % ((args.output,) + 2 * ((args.batch_size,) + args.image_size)), flush=True)
-    difference, largest = compare(args, device)
+    difference, largest = compare(args, net, weights, device)
     print('largest difference from the checkpoint: %.2g pixels (the largest motion is %.2f)' % (difference, largest))
 
 
-def frozen(args, device):
+def frozen(args, net, weights, device):
     """The tf.GraphDef to be written."""
-    weights = open_weights(args.ckpt)
     with tf.Graph().as_default(), tf.Session(config=device.config) as session:
-        export.build(args.net, weights.width(), args.image_size, args.batch_size)
+        export.build(net, weights.width(), args.image_size, args.batch_size)
         restore(session, weights, tf.global_variables(), complete=True)
         return export.freeze(session)
 
 
-def compare(args, device):
+def compare(args, net, weights, device):
     """Runs the file and the net of flownet2_val.py on one generated pair.
 
     Returns:
@@ -56,7 +57,7 @@ def compare(args, device):
     with export.FrozenNet(args.output, device.config) as net:
         flow = net(images[None].astype(np.float32) / 255)[0]  # (H, W, 2)
     with tf.Graph().as_default():
-        flownet, session = load_flownet(args.net, args.ckpt, device, args.image_size, args.batch_size)
+        flownet, session = load_flownet(net, weights.path, device, args.image_size, args.batch_size)
         with session:
             expected = flownet(session, images[:1], images[1:])[0]
     return np.abs(flow - expected).max(), np.abs(expected).max()

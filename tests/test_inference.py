@@ -64,7 +64,7 @@ def test_the_lines_of_the_document_run(tmp_path, net, monkeypatch):
     with open(os.path.join(ROOT, 'docs', 'python.md'), encoding='utf-8') as file:
         block = re.search('\n\n((?:    .*\n|\n)+)', file.read()).group(1)
     lines = [line[4:] for line in block.splitlines()]
-    text = '\n'.join(lines).replace("'checkpoints/FlowNet2/flownet-2.ckpt-0'", '%r, "S", "cpu"' % net)
+    text = '\n'.join(lines).replace('open_flownet()', 'open_flownet(%r, "S", "cpu")' % net)
     assert repr(net) in text
     monkeypatch.chdir(ROOT)
     names = {}

@@ -7,7 +7,6 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from src.files import InputError, make_folder
-from src.model.networks import LAST_NET
 from src.run import flags
 from src.run.inference import FlowNet
 from src.tf import tf
@@ -25,7 +24,7 @@ def main():
     args = parser.parse_args()
     folder, name = os.path.split(os.path.abspath(readable(args.checkpoint)))
     weights = open_weights(args.weights)
-    net = net_of(weights)
+    net = weights.net()
     make_folder(folder)
     FlowNet(net, weights.width()).build((64, 64))
     with tf.Session(config=tf.ConfigProto(device_count={'GPU': 0})) as session:
@@ -33,18 +32,6 @@ def main():
         with placing(folder) as work:
             save(session, os.path.join(work, name), tf.float16 if args.float16 else tf.float32)
     print('%s: net %s, width %g' % (args.checkpoint, net, weights.width()))
-
-
-def net_of(weights):
-    """The name of the largest net that weights hold the last part of.
-
-    Raises:
-        InputError: they hold none.
-    """
-    for net in ('2', 'CSS', 'CS', 'SD', 'S', 'C'):
-        if any(name.startswith(LAST_NET[net]) for name in weights.shapes):
-            return net
-    raise InputError('%s: holds no net' % weights.path)
 
 
 def save(session, prefix, dtype):

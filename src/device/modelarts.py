@@ -7,6 +7,7 @@ import os
 import tempfile
 
 from src.files import InputError, make_folder
+from src.paths import DEFAULT, PUBLISHED
 
 CACHE = '/cache'  # ModelArts' scratch disk
 
@@ -88,7 +89,13 @@ def _take_data(args, data):
         args.dataset = _found(data, args.dataset) or data
     args.train_file = _found(data, args.train_file) or args.train_file
     args.val_file = _found(data, args.val_file) or args.val_file
-    args.pretrained = [_found(data, path, '.index') or _found(data, path) or path for path in args.pretrained]
+    args.pretrained = [_weights(data, path) for path in args.pretrained]
+
+
+def _weights(data, path):
+    """The weights in the folder `data` that `path` means, or `path`."""
+    name = PUBLISHED if path == DEFAULT else path
+    return _found(data, name, '.index') or _found(data, name) or path
 
 
 def _found(folder, path, ending=''):

@@ -4,9 +4,9 @@ import sys
 
 from src.device import modelarts
 from src.files import InputError
+from src.paths import DEFAULT, PUBLISHED, SHIPPED
 from src.run.stages import SCHEDULES, STAGES
 
-DEFAULT_CHECKPOINT = './checkpoints/FlowNet2/flownet-2.ckpt-0'
 NETS = ('C', 'S', 'SD', 'CS', 'CSS', '2')  # networks.NETS, without TensorFlow, which takes seconds to import
 CORRELATIONS = ('auto', 'native', 'graph')
 PRECISIONS = ('fp32', 'tf32', 'amp')
@@ -144,7 +144,7 @@ def train_flags(arguments=None):
     add('--train_file', default='', help="list of the pairs to train on; empty: the data set's own split")
     add('--val_file', default='', help="list of the pairs to validate on; empty: the data set's own split")
     add('--result', default='./result', help='folder for checkpoints, history.csv, event files and config.json')
-    add('--pretrained', type=comma_separated(str), default='', help='checkpoints to start from; empty: drawn weights')
+    add('--pretrained', type=comma_separated(str), default='', help='weights to start from; empty: drawn weights')
     add('--resume_path', default='', help='a --result folder or its latest.ckpt-<step>, to go on from')
     add('--image_size', type=size(), help='H,W of the crops')
     add('--augment', choices=('paper', 'fusion', 'none'), help='augmentation; none: random crops alone')
@@ -188,7 +188,7 @@ def _scale_steps(args):
 
 
 def _add_net_flags(parser):
-    parser.add_argument('--net', choices=NETS, default='2', help='which network')
+    parser.add_argument('--net', choices=NETS, help="which; else the largest in the weights (training: the stage's)")
     parser.add_argument('--chip', choices=CHIPS, default='auto', help='auto: npu or gpu where there is one, else cpu')
     parser.add_argument('--gpu_device', type=whole(0), default=0, help='which GPU')
     parser.add_argument('--correlation', choices=CORRELATIONS, default='auto',
@@ -207,5 +207,6 @@ def _add_switch(parser, name, text):
 
 
 def _add_checkpoint_flag(parser):
-    parser.add_argument('--checkpoint', default=DEFAULT_CHECKPOINT,
-                        help='trained weights, or a folder with one checkpoint; they tell the width')
+    parser.add_argument('--checkpoint', default=DEFAULT,
+                        help='trained weights, or a folder with one checkpoint; %s: %s if it is there, else %s'
+                        % (DEFAULT, PUBLISHED, SHIPPED))

@@ -5,6 +5,7 @@ from src.device.opening import Speed, open_device
 from src.files import InputError
 from src.model.build_options import BuildOptions, building
 from src.model.estimator import estimate
+from src.paths import DEFAULT
 from src.tf import tf
 from src.weights.filling import describe, never_drawn, restore
 from src.weights.formats import open_weights
@@ -46,6 +47,7 @@ def load_flownet(net, path, device, size, batch_size=1):
     """Builds a net for images of `size`, as wide as its weights say, and fills it.
 
     Args:
+        net: a name of networks.NETS; None: the largest in the weights.
         path: of the weights, as formats.open_weights takes it.
         device: the device.Device that it is to run on.
 
@@ -56,6 +58,7 @@ def load_flownet(net, path, device, size, batch_size=1):
         InputError: the weights do not fill the net.
     """
     weights = open_weights(path)
+    net = net or weights.net()
     flownet = FlowNet(net, weights.width(), device.build_options, batch_size)
     with tf.variable_scope('', custom_getter=never_drawn):
         flownet.build(size)
@@ -68,15 +71,15 @@ def load_flownet(net, path, device, size, batch_size=1):
     return flownet, session
 
 
-def open_flownet(path, net='2', chip='auto', gpu_device=0):
-    """A trained net as a function: `flow = open_flownet('flownet-2.ckpt-0')(image_a, image_b)`.
+def open_flownet(path=DEFAULT, net=None, chip='auto', gpu_device=0):
+    """A trained net as a function: `flow = open_flownet()(image_a, image_b)`.
 
     It has a graph and a session of its own, which live as long as it does; images of a size that it has not seen yet
     take some seconds more.
 
     Args:
-        path: of the checkpoint.
-        net: a name of networks.NETS.
+        path: of the weights, as formats.open_weights takes it.
+        net: a name of networks.NETS; None: the largest in the weights.
         chip, gpu_device: as opening.open_device takes them.
 
     Returns:

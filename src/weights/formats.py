@@ -1,6 +1,7 @@
 """The one door to files of weights."""
 import os
 
+from src.paths import DEFAULT, default_weights
 from src.weights.checkpoint import FILE_ENDING, Checkpoint
 from src.weights.foreign import ForeignWeights
 
@@ -11,7 +12,8 @@ def open_weights(path):
     """Opens a file of weights, of whatever format.
 
     Args:
-        path: the prefix of a TensorFlow checkpoint, or one of its files; a file of PyTorch, Caffe or NumPy.
+        path: the prefix of a TensorFlow checkpoint, or one of its files; a file of PyTorch, Caffe or NumPy; or
+            paths.DEFAULT.
 
     Returns:
         weights.Weights.
@@ -19,6 +21,8 @@ def open_weights(path):
     Raises:
         InputError: it is missing, damaged, or of no format that is known.
     """
+    if path == DEFAULT:
+        path = default_weights()
     return Checkpoint(path) if _is_checkpoint(path) else ForeignWeights(path)
 
 

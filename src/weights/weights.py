@@ -6,7 +6,7 @@ import re
 import numpy as np
 
 from src.files import InputError
-from src.model.networks import PAPER_CHANNELS, channels_at
+from src.model.networks import LAST_NET, NETS, PAPER_CHANNELS, channels_at
 from src.tf import tf
 
 LAYER = re.compile(r'(?:^|/)([^/]+)/weights$')
@@ -62,6 +62,17 @@ class Weights(abc.ABC):
         if len(outer) > 1:
             raise InputError('%s: %s could be any of %s' % (self.path, name, ', '.join(sorted(outer))))
         return max(inner, key=len) if inner else outer[0] if outer else None
+
+    def net(self):
+        """The largest net whose last part is here: a name of networks.NETS.
+
+        Raises:
+            InputError: there is none.
+        """
+        for net in reversed(list(NETS)):
+            if any('/' + begin in '/' + name for name in self.shapes for begin in LAST_NET[net]):
+                return net
+        raise InputError('%s: holds no net of FlowNet2' % self.path)
 
     def width(self):
         """The width of the nets in it, by the layer with most channels whose number in the paper is known.

@@ -1,0 +1,18 @@
+"""Where the weights lie that are taken where none are named."""
+import os
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+DEFAULT = 'default'  # what --checkpoint and --pretrained take in the place of a path
+PUBLISHED = 'checkpoints/FlowNet2/flownet-2.ckpt-0'  # the user may put it there
+SHIPPED = 'checkpoints/thin/CS.ckpt'  # comes with the project (docs/weights.md)
+
+
+def default_weights():
+    """The path of the published checkpoint if it is there, else of the shipped one; prints which.
+
+    Both are looked for in the project's own folder, not in the current one.
+    """
+    published, shipped = [os.path.join(ROOT, *name.split('/')) for name in (PUBLISHED, SHIPPED)]
+    path = published if os.path.isfile(published + '.index') else shipped
+    print('weights: %s%s' % (path, '' if path == published else ', which come with the project'), flush=True)
+    return path
