@@ -3,7 +3,7 @@ import pytest
 
 from src.device import opening
 from src.device.device import Device
-from src.device.host_memory import PageLocked
+from src.memory.host import PageLocked
 from src.device.opening import Speed, open_device
 from src.files import InputError
 from src.model.build_options import BuildOptions, current_options

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from src.files import InputError
-from src.flow.memory import empty
+from src.memory.pool import pooled_empty
 from src.run.feeding import Feed
 from src.tf import tf
 
@@ -32,12 +32,12 @@ def test_every_batch_once_in_order(session, feeds_numpy):
 
 
 @pytest.mark.parametrize('feeds_numpy', [True, False])
-def test_memory_goes_round_but_not_before_the_graph_has_used_it(session, feeds_numpy):
+def test_memory_is_used_again_but_not_before_the_graph_has_used_it(session, feeds_numpy):
     places = set()
 
     def filled():
         for number in itertools.count():
-            array = empty((64, 1024), np.float32)
+            array = pooled_empty((64, 1024), np.float32)
             array.fill(number)
             places.add(array.ctypes.data)
             yield Numbers(array, array)

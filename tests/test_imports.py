@@ -7,13 +7,15 @@ import pytest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BELOW = {  # what each floor may import of src, besides itself
-    'src/flow': {'src.files'},
-    'src/data': {'src.files', 'src.flow'},
+    'src/memory': {'src.files'},
+    'src/flow': {'src.files', 'src.memory'},
+    'src/data': {'src.files', 'src.memory', 'src.flow'},
     'src/native': {'src.files', 'src.tf'},
     'src/model': {'src.files', 'src.tf', 'src.native'},
-    'src/device': {'src.files', 'src.paths', 'src.tf', 'src.data', 'src.native', 'src.model'},
+    'src/device': {'src.files', 'src.paths', 'src.tf', 'src.memory', 'src.data', 'src.native', 'src.model'},
     'src/weights': {'src.files', 'src.paths', 'src.tf', 'src.data', 'src.model'},
-    'src/run': {'src.files', 'src.paths', 'src.tf', 'src.flow', 'src.data', 'src.model', 'src.device', 'src.weights'},
+    'src/run': {'src.files', 'src.paths', 'src.tf', 'src.memory', 'src.flow', 'src.data', 'src.model', 'src.device',
+                'src.weights'},
 }
 MODULES = sorted(os.path.relpath(path, ROOT) for path in glob.glob(os.path.join(ROOT, 'src', '**', '*.py'),
                                                                     recursive=True))

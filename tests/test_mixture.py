@@ -67,7 +67,7 @@ def test_a_list_file_decides_in_the_place_of_the_split(trees):
 # The order of training.
 
 def drawn(mixture, seed, count):
-    return [mixture.draw(seed, position)[0] for position in range(count)]
+    return [mixture.pair_at(seed, position)[0] for position in range(count)]
 
 
 def test_one_source_comes_as_it_always_did():
@@ -75,7 +75,7 @@ def test_one_source_comes_as_it_always_did():
     for position in range(40):
         epoch, place = divmod(position, 7)
         expected = 100 + np.random.RandomState([5, epoch]).permutation(7)[place]
-        assert mixture.draw(5, position) == (expected, epoch, place)
+        assert mixture.pair_at(5, position) == (expected, epoch, place)
 
 
 def test_weights_say_how_often_each_pair_comes():
@@ -86,7 +86,7 @@ def test_weights_say_how_often_each_pair_comes():
     assert all(counts[name] == 2 for name in lists[0])
     assert all(counts[name] == 1 for name in lists[1])
     assert all(counts[name] == 4 for name in lists[2])
-    places = [mixture.draw(3, position)[1:] for position in range(50)]
+    places = [mixture.pair_at(3, position)[1:] for position in range(50)]
     assert places == [(epoch, place) for epoch, length in enumerate((12, 13, 12, 13)) for place in range(length)]
     late = collections.Counter(drawn(mixture, 3, 2500))
     assert all(late[name] == 200 * weight for names_, weight in zip(lists, (1, .5, 2)) for name in names_)
@@ -94,7 +94,7 @@ def test_weights_say_how_often_each_pair_comes():
 
 def test_an_epoch_may_be_less_than_a_pair():
     mixture = Mixture([['a'], ['b']], [.25, .125])
-    draws = [mixture.draw(0, position) for position in range(300)]
+    draws = [mixture.pair_at(0, position) for position in range(300)]
     counts = collections.Counter(pair for pair, _, _ in draws)
     assert counts == {'a': 200, 'b': 100} and len({draw[1:] for draw in draws}) == 300
 
@@ -108,17 +108,17 @@ def test_the_order_is_a_function_of_seed_and_position():
     lists, weights = [list(range(50)), list(range(50, 80))], [1, .3]
     first, again = Mixture(lists, weights), Mixture(lists, weights)
     positions = np.random.RandomState(0).permutation(600).tolist()
-    scattered = {position: again.draw(4, position) for position in positions}
-    assert [first.draw(4, position) for position in range(600)] == [scattered[position] for position in range(600)]
+    scattered = {position: again.pair_at(4, position) for position in positions}
+    assert [first.pair_at(4, position) for position in range(600)] == [scattered[position] for position in range(600)]
     assert drawn(first, 4, 59) != drawn(first, 5, 59) and drawn(first, 4, 59) != drawn(first, 4, 118)[59:]
 
 
 def test_training_takes_a_mixture_as_it_takes_a_list(trees):
     pairs = find_mixture(trees['chairs'], 'train').pairs
-    lists = [next(training_batches(given, 4, (16, 24), 1, start=2, workers=2))
+    lists = [next(training_batches(given, 4, (16, 24), 1, start=2, workers=1))
              for given in (pairs, find_mixture(trees['chairs'], 'train'))]
     for one, two in zip(*lists):
         np.testing.assert_array_equal(one, two)
-    batches = training_batches(find_mixture('%s,%s@0.5' % (trees['chairs'], trees['kitti']), 'train'), 11, SIZE, 1)
-    batch = next(batches)  # two epochs
+    mixture = find_mixture('%s,%s@0.5' % (trees['chairs'], trees['kitti']), 'train')
+    batch = next(training_batches(mixture, 11, SIZE, 1, workers=1))  # two epochs
     assert sorted(valid.all() for valid in batch.valid) == [False] * 5 + [True] * 6

@@ -1,46 +1,28 @@
-"""From pairs to batches: order, epochs, crops, and the threads and processes that read ahead."""
+"""From pairs to batches: order, epochs, crops, and the threads that read ahead."""
+import functools
 import itertools
-import multiprocessing
-import os
-import signal
-import subprocess
-import sys
 import threading
-import time
 
 import numpy as np
 import pytest
 
+from coded import SIZE, coded
 from src.data import pipeline
+from src.data.datasets import GeneratedPair
 from src.data.mixture import Mixture
 from src.data.pipeline import prefetch, random_crop, training_batches
-from src.data.samples import Sample
 from src.device.device import Cpu
 from src.files import InputError
 from src.run import flags, step
 from src.run.settings import Settings
 
-SIZE = (20, 24)
+PAIRS = list(range(7))
 
-
-def coded(number, size=SIZE):
-    """A sample whose every pixel tells where it comes from: images (y, x, number), flow (x, y), valid like a chess
-    board."""
-    y, x = np.mgrid[:size[0], :size[1]]
-    image = np.stack([y, x, np.full(size, number)], axis=-1).astype(np.uint8)
-    return Sample(image, image + 100, np.stack([x, y], axis=-1).astype(np.float32), (x + y) % 2 == 0,
-                  'sample %d' % number)
-
-
-@pytest.fixture
-def pairs(monkeypatch):
-    """Seven pairs, numbers in the place of files."""
-    monkeypatch.setattr(pipeline, 'load', coded)
-    return list(range(7))
+coded_batches = functools.partial(training_batches, load=coded, workers=1)
 
 
 def take(count, *arguments, **keywords):
-    return list(itertools.islice(training_batches(*arguments, **keywords), count))
+    return list(itertools.islice(coded_batches(*arguments, **keywords), count))
 
 
 def numbers(batches):
@@ -93,105 +75,48 @@ def test_prefetch_passes_an_error_on_in_its_place_and_ends_its_threads():
     assert list(results) == []
 
 
-@pytest.mark.parametrize('end', ['exhausted', 'closed', 'forgotten'])
-def test_threads_and_processes_end(pairs, end):
-    before = threading.active_count()
-    if end == 'exhausted':
-        list(prefetch(coded, pairs, 3, 4))
-    else:
-        batches = training_batches(pairs, 2, SIZE, seed=0)
-        next(batches)
-        assert len(multiprocessing.active_children()) > 0
-        if end == 'closed':
-            batches.close()
-        del batches
-    assert threading.active_count() == before and multiprocessing.active_children() == []
+def test_prefetch_that_is_closed_begins_nothing_more():
+    begun, go_on = [], threading.Event()
+
+    def work(item):
+        begun.append(item)
+        assert item == 0 or go_on.wait(10)
+
+    results = prefetch(work, range(9), workers=1, ahead=9)
+    next(results)
+    threading.Timer(.1, go_on.set).start()
+    results.close()
+    assert begun in ([0], [0, 1])
 
 
-def test_batches_keep_what_they_hold_however_many_are_kept(pairs):
-    count = 2 * pipeline.PLACES + 5
-    kept = take(count, pairs, 3, (8, 8), seed=4)
-    stream = training_batches(pairs, 3, (8, 8), seed=4)
+def test_batches_keep_what_they_hold_however_many_are_kept():
+    kept = take(2 * pipeline.SLOTS + 5, PAIRS, 3, (8, 8), seed=4)
+    stream = coded_batches(PAIRS, 3, (8, 8), seed=4)
     for batch in kept:
         assert_same([batch], [next(stream)])  # which is looked at before the next one comes, and forgotten
 
 
-def test_an_error_of_a_reading_process_is_the_users(pairs, monkeypatch):
-    def damaged(number):
-        if number == 5:
-            raise InputError('five is damaged')
-        return coded(number)
-
-    monkeypatch.setattr(pipeline, 'load', damaged)
-    with pytest.raises(InputError, match='^five is damaged$'):
-        take(7, pairs, 1, SIZE, seed=0)
-
-
-def test_a_reading_process_that_is_killed_ends_the_reading_by_one_line(pairs):
-    batches = training_batches(pairs, 2, SIZE, seed=0)
-    next(batches)
-    for process in multiprocessing.active_children():
-        os.kill(process.pid, signal.SIGKILL)
-    with pytest.raises(InputError, match='--num_workers: a process that reads pairs was killed'):
-        list(batches)
-
-
-def test_reading_processes_heed_no_signal_but_end_with_the_one_that_they_read_for():
-    code = '''if True:
-        import multiprocessing, sys, time
-        sys.path.insert(0, %r)
-        from src.data import pipeline
-        from src.data.datasets import GeneratedPair
-        batches = pipeline.training_batches([GeneratedPair(0, (64, 64), None)], 2, (32, 32), seed=0, workers=2)
-        for _ in range(9):  # so that both have begun
-            next(batches)
-        print(*[process.pid for process in multiprocessing.active_children()], flush=True)
-        time.sleep(60)''' % os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    parent = subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE)
-    children = [int(word) for word in parent.stdout.readline().split()]
-    for child in children:
-        os.kill(child, signal.SIGINT)
-        os.kill(child, signal.SIGTERM)
-    time.sleep(.2)
-    assert len(children) == 2 and all(map(lives, children))
-    parent.kill()
-    parent.communicate()
-    limit = time.time() + 20
-    while any(map(lives, children)) and time.time() < limit:
-        time.sleep(.1)
-    assert not any(map(lives, children))
-
-
-def lives(process):
-    """Whether a process is there, and no zombie."""
-    try:
-        with open('/proc/%d/stat' % process) as file:
-            return file.read().rpartition(')')[2].split()[0] != 'Z'
-    except OSError:
-        return False
-
-
-def test_batches_depend_on_the_seed_alone(pairs):
-    batches = take(5, pairs, 3, (8, 8), seed=4, workers=1)
-    assert_same(batches, take(5, pairs, 3, (8, 8), seed=4, workers=5))
-    assert numbers(batches) != numbers(take(5, pairs, 3, (8, 8), seed=5))
+def test_batches_depend_on_the_seed_alone():
+    batches = take(5, PAIRS, 3, (8, 8), seed=4)
+    assert_same(batches, take(5, PAIRS, 3, (8, 8), seed=4, workers=3))
+    assert numbers(batches) != numbers(take(5, PAIRS, 3, (8, 8), seed=5))
 
 
 @pytest.mark.parametrize('start', [1, 4, 11])
-def test_beginning_later_equals_going_on(pairs, start):
-    assert_same(take(12, pairs, 3, (8, 8), seed=4)[start:], take(12 - start, pairs, 3, (8, 8), seed=4, start=start))
+def test_beginning_later_equals_going_on(start):
+    assert_same(take(12, PAIRS, 3, (8, 8), seed=4)[start:], take(12 - start, PAIRS, 3, (8, 8), seed=4, start=start))
 
 
 @pytest.mark.parametrize('batch_size', [1, 3, 7, 10])
-def test_every_pair_comes_once_an_epoch_in_a_new_order(pairs, batch_size):
-    order = numbers(take(-(-21 // batch_size), pairs, batch_size, SIZE, seed=1))
+def test_every_pair_comes_once_an_epoch_in_a_new_order(batch_size):
+    order = numbers(take(-(-21 // batch_size), PAIRS, batch_size, SIZE, seed=1))
     epochs = [order[:7], order[7:14], order[14:21]]
-    assert all(sorted(epoch) == pairs for epoch in epochs)
+    assert all(sorted(epoch) == PAIRS for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == 3
 
 
-def test_a_batch_has_the_types_of_the_contract(pairs):
-    batch = take(1, pairs, 3, (8, 12), seed=0)[0]
+def test_a_batch_has_the_types_of_the_contract():
+    batch = take(1, PAIRS, 3, (8, 12), seed=0)[0]
     assert [(array.dtype, array.shape) for array in batch] == [
         (np.uint8, (3, 8, 12, 3)), (np.uint8, (3, 8, 12, 3)), (np.float32, (3, 8, 12, 2)), (bool, (3, 8, 12))]
 
@@ -211,7 +136,7 @@ def test_crops_lie_inside_and_are_the_same_for_images_and_flow():
     assert places == set(itertools.product(range(3), range(4)))  # all places, the last row and column included
 
 
-def test_a_crop_of_the_whole_image_is_the_image(pairs):
+def test_a_crop_of_the_whole_image_is_the_image():
     for array, expected in zip(random_crop(coded(3), SIZE, np.random.RandomState(0)), coded(3)):
         np.testing.assert_array_equal(array, expected)
 
@@ -222,9 +147,14 @@ def test_a_crop_is_never_padded(size):
         random_crop(coded(3), size, np.random.RandomState(0))
 
 
-def test_pairs_that_are_augmented_come_whole_with_the_numbers_of_it(pairs, monkeypatch):
-    monkeypatch.setattr(step, 'common_size', lambda pairs, crop_size: (SIZE, 1))
+def test_a_large_share_of_a_batch_is_several_tasks():
+    batch, = take(1, PAIRS, 3 * pipeline.MOST_PAIRS + 1, (8, 8), seed=0)
+    assert sorted(numbers([batch])[:21]) == sorted(3 * PAIRS)
+
+
+def test_pairs_that_are_augmented_come_whole_with_the_numbers_of_it():
     settings = Settings.from_flags(flags.train_flags(['--augment', 'paper', '--image_size', '16,16',
                                                       '--batch_size', '3']))
-    batch = next(step.batches(settings, Mixture([pairs], [1]), 0, Cpu()))
-    assert batch.image_a.shape == (3,) + SIZE + (3,) and batch.parameters.shape == (len(step.PARAMETERS), 3)
+    mixture = Mixture([[GeneratedPair(seed, (20, 24), None) for seed in range(7)]], [1])
+    batch = next(step.batches(settings, mixture, 0, Cpu()))
+    assert batch.image_a.shape == (3, 20, 24, 3) and batch.parameters.shape == (len(step.PARAMETERS), 3)

@@ -17,7 +17,7 @@ import pytest
 
 from dataset_files import write_sintel
 from running import ROOT, run, save_net
-from src.device.host_memory import HostMemory
+from src.memory.host import HostMemory
 from src.weights.checkpoint import Checkpoint
 from src.weights.keeper import latest
 

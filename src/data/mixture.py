@@ -69,11 +69,11 @@ class Mixture:
         return [pair for pairs in self._lists for pair in pairs]
 
     @property
-    def firsts(self):
+    def first_pairs(self):
         """The first pair of each list."""
         return [pairs[0] for pairs in self._lists]
 
-    def draw(self, seed, position):
+    def pair_at(self, seed, position):
         """The pair at a position, 0 and up, of the stream without end that `seed` (0...2^32 - 1) decides.
 
         It depends on the arguments alone, and threads may ask for any positions at once.

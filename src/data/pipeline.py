@@ -1,127 +1,100 @@
-"""From pairs to batches of numpy arrays, read ahead by other processes, in an order that the seed alone decides."""
+"""From pairs to batches of numpy arrays, read ahead by readers, in an order that the seed alone decides."""
 import collections
 import concurrent.futures
-import concurrent.futures.process
 import itertools
-import multiprocessing
-import os
-import signal
-import threading
-import time
 
-import cv2
 import numpy as np
 
 from src.data.datasets import load
 from src.data.mixture import Mixture
-from src.data.samples import Sample
-from src.data.shared import SharedBatches, shared_memory
+from src.data.readers import Readers
+from src.data.samples import BatchLayout, Sample
 from src.files import InputError
+from src.memory.host import HostMemory
+from src.memory.slots import Slots
 
 AHEAD = 4  # batches that are being read
-PLACES = 16  # for batches: the others are on their way through TensorFlow
+SLOTS = 16  # for batches: the others are on their way through TensorFlow
+MOST_PAIRS = 8  # of a task, which must fit into one message to a reader
 
 
 def prefetch(function, items, workers, ahead):
     """Yields function(item) for each item, in order; `workers` threads work up to `ahead` items in advance."""
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        yield from _in_order((pool.submit(function, item) for item in items), ahead)
+        futures = (pool.submit(function, item) for item in items)
+        waiting = collections.deque(itertools.islice(futures, ahead))
+        try:
+            while waiting:
+                result = waiting.popleft().result()
+                waiting.extend(itertools.islice(futures, 1))
+                yield result
+        finally:
+            for future in waiting:  # those that have not begun would keep the end waiting
+                future.cancel()
 
 
-def training_batches(pairs, batch_size, size, seed, start=0, workers=4, rank=0, ranks=1, allocate=shared_memory):
+def training_batches(pairs, batch_size, size, seed, start=0, workers=4, rank=0, ranks=1, memory=HostMemory(),
+                     load=load):
     """Yields batches without end: every pair once an epoch, in a new order each, at a random crop.
 
     The batch of a step depends on the seed and the step alone, so that a resumed run sees what an unbroken one does.
-    `workers` processes read them: threads hinder each other, since Python runs one at a time.
+    `workers` readers read them: threads would hinder each other, since Python runs one at a time.
 
     Args:
         pairs: list of datasets.Pair, or a mixture.Mixture of several.
         size: (H, W) of the crop.
         start: the step to begin with, from 0.
         rank, ranks: which of how many processes this is, which share the pairs of each step.
-        allocate: what makes the memory of the batches, as shared.shared_memory does.
+        memory: the host.HostMemory for the batches.
+        load: what reads a pair into a Sample, a function of a module.
 
     Raises:
-        InputError: an unreadable file, or an image smaller than `size`.
+        InputError: an unreadable file, an image smaller than `size`, or a reader has ended.
     """
     mixture = pairs if isinstance(pairs, Mixture) else Mixture([pairs], [1])
-    for pair in mixture.firsts:  # before memory is taken for crops that no image holds
+    for pair in mixture.first_pairs:  # before memory is taken for crops that no image holds
         random_crop(load(pair), size, np.random.RandomState(seed))
 
-    batches = SharedBatches(PLACES, batch_size, size, allocate)
-    share = -(-batch_size // workers)  # of a batch that a process reads at a time
-    parts = [range(first, min(first + share, batch_size)) for first in range(0, batch_size, share)]
-    firsts = itertools.count((start * ranks + rank) * batch_size, ranks * batch_size)  # of each batch
-    places = iter(batches.take, None)  # without end
-    tasks = ((place, part, first) for place, first in zip(places, firsts) for part in parts)
-    cv2.setNumThreads(1)  # OpenCV's own threads do not survive a fork
-    with concurrent.futures.ProcessPoolExecutor(workers, multiprocessing.get_context('fork'), _begin,
-                                                (_Reader(mixture, size, seed, batches), os.getpid())) as pool:
-        read = _in_order((pool.submit(_read, task) for task in tasks), AHEAD * len(parts))
-        try:
-            while True:
-                yield batches.lend(_last_of(read, len(parts)))
-        finally:
-            batches.end()  # no future is cancelled: Python 3.7 may then wait for ever
+    layout = BatchLayout(batch_size, size)
+    memory = memory.allocate(SLOTS * layout.length)
+    slots = Slots(memory.array, SLOTS)
+    share = min(-(-batch_size // workers), MOST_PAIRS)  # of a batch that a reader takes at a time
+    positions = itertools.count((start * ranks + rank) * batch_size, ranks * batch_size)  # of each batch's first pair
+
+    with Readers(workers, _Filler(load, layout, seed), memory) as readers:
+        memory.file.close()
+
+        def submit():
+            """Lets the next batch be read; returns its slot and the tasks to wait for."""
+            slot, position = slots.take(), next(positions)
+            return slot, [readers.submit(slot, first, [mixture.pair_at(seed, position + index) for index in
+                                                       range(first, min(first + share, batch_size))])
+                          for first in range(0, batch_size, share)]
+
+        under_way = collections.deque(submit() for _ in range(AHEAD))
+        while True:
+            slot, tasks = under_way.popleft()
+            for task in tasks:
+                readers.wait(task)
+            under_way.append(submit())
+            yield layout.batch(slots.lend(slot))
 
 
-def _in_order(futures, ahead):
-    """Yields the result of each future, in order; `ahead` of them are made in advance."""
-    waiting = collections.deque(itertools.islice(futures, ahead))
-    while waiting:
-        result = waiting.popleft().result()
-        waiting.extend(itertools.islice(futures, 1))
-        yield result
+class _Filler:
+    """A reader's work: fills samples into a part of a batch."""
 
-
-def _last_of(read, count):
-    """The last of the next `count` results; InputError if a process has ended."""
-    try:
-        return list(itertools.islice(read, count))[-1]
-    except concurrent.futures.process.BrokenProcessPool:
-        raise InputError('--num_workers: a process that reads pairs was killed; perhaps memory was short')
-
-
-class _Reader:
-    """What a reading process does: fills in parts of batches."""
-
-    def __init__(self, mixture, size, seed, batches):
-        self._mixture, self._size, self._seed, self._batches = mixture, size, seed, batches
+    def __init__(self, load, layout, seed):
+        self._load, self._layout, self._seed = load, layout, seed
         self._rng = np.random.RandomState()  # to make one takes ten times as long as to seed it
 
-    def read(self, place, part, first):
-        """Reads the pairs at `part` of the batch that begins with pair number `first` of all."""
-        if self._batches.ended():
-            return place
-        batch = self._batches.batch(place)
-        for index in part:
-            pair, epoch, number = self._mixture.draw(self._seed, first + index)
-            self._rng.seed([self._seed, epoch, number])
-            sample = random_crop(load(pair), self._size, self._rng)
-            for whole, one in zip(batch, sample):
-                whole[index] = one
-        return place
-
-
-_reader = []  # in a reading process: its _Reader
-
-
-def _begin(reader, parent):
-    """Makes a fork of the process `parent` a reading one: it ends with that alone, whatever signals the group gets."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    _reader.append(reader)
-
-
-def _end_with(parent):
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(0)
-
-
-def _read(task):
-    return _reader[-1].read(*task)
+    def __call__(self, memory, slot, first, drawn):
+        """Fills a batch from its sample number `first` on; `drawn` is a list of what Mixture.pair_at returns."""
+        batch = self._layout.batch(memory[slot * self._layout.length:])
+        for index, (pair, epoch, place) in enumerate(drawn, first):
+            self._rng.seed([self._seed, epoch, place])
+            sample = random_crop(self._load(pair), batch.valid.shape[1:], self._rng)
+            for array, one in zip(batch, sample):
+                array[index] = one
 
 
 def random_crop(sample, size, rng):

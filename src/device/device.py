@@ -1,8 +1,8 @@
 """What a device is to all that builds and runs graphs; CPUs and NVIDIA GPUs. (npu.py: NPUs; opening.py chooses.)"""
 import abc
 
-from src.device.host_memory import HostMemory, PageLocked
 from src.device.loss_scale import LossScaledAdam
+from src.memory.host import HostMemory, PageLocked
 from src.model.build_options import BuildOptions
 from src.tf import tf
 

@@ -12,10 +12,10 @@ import numpy as np
 
 from src.files import InputError, replacing
 from src.flow.known import UNKNOWN, known
-from src.flow.memory import empty, read_bytes
 from src.flow.npz import read_npz
 from src.flow.ppm import plain_ppm
 from src.flow.whole import is_whole
+from src.memory.pool import pooled_empty, read_bytes
 
 MIN_SIDE = 16  # pixels of an image that the networks can still halve
 MAX_SIDE = 100000  # pixels: a header that claims more is damaged
@@ -155,7 +155,7 @@ def read_pfm(path):
         raise InputError('%s: one channel (Pf); a flow has three (PF)' % path)
     endian = '<' if scale.startswith(b'-') else '>'
     rows = _floats(path, data, header.end(), endian + 'f4', (int(height), int(width), 3))
-    flow = empty(rows.shape[:2] + (2,), np.float32)
+    flow = pooled_empty(rows.shape[:2] + (2,), np.float32)
     flow[...] = rows[::-1, :, :2]
     return flow
 

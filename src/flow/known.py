@@ -1,7 +1,7 @@
 """Which pixels of a flow are known; numpy alone."""
 import numpy as np
 
-from src.flow.memory import empty
+from src.memory.pool import pooled_empty
 
 MAX_FLOW = 1e9  # pixels: Middlebury's bound, a motion beyond it stands for "unknown"
 UNKNOWN = 1e10  # what Middlebury's own files hold at unknown pixels
@@ -9,7 +9,7 @@ UNKNOWN = 1e10  # what Middlebury's own files hold at unknown pixels
 
 def known(flow):
     """Where a flow (H, W, 2) is known: bool (H, W), False at NaN, infinity and beyond 1e9 pixels."""
-    valid = empty(flow.shape[:2], np.bool_)
+    valid = pooled_empty(flow.shape[:2], np.bool_)
     with np.errstate(invalid='ignore'):
         if -MAX_FLOW <= flow.min() and flow.max() <= MAX_FLOW:  # as mostly; NaN compares as False
             valid.fill(True)

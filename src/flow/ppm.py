@@ -4,7 +4,7 @@ import re
 import cv2
 import numpy as np
 
-from src.flow.memory import empty
+from src.memory.pool import pooled_empty
 
 HEADER = re.compile(rb'P6\s+([1-9]\d{0,4})\s+([1-9]\d{0,4})\s+255\s')  # width, height; 8 bits, no comments
 
@@ -18,7 +18,7 @@ def plain_ppm(data):
     if len(data) - header.end() < 3 * height * width:
         return None
     rgb = np.frombuffer(data, np.uint8, 3 * height * width, header.end())
-    image = empty((height, width, 3), np.uint8)
+    image = pooled_empty((height, width, 3), np.uint8)
     one_row = 1, -1, 3  # of several rows OpenCV gives some to threads of its own, which then spin beside ours
     cv2.cvtColor(rgb.reshape(one_row), cv2.COLOR_RGB2BGR, dst=image.reshape(one_row))
     return image

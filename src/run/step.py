@@ -50,7 +50,7 @@ def batches(settings, mixture, start, device):
     """
     size = _source_size(settings, mixture.pairs)
     stream = training_batches(mixture, settings.batch_size, size, settings.seed, start, settings.num_workers,
-                              device.rank, device.ranks, device.memory.allocate)
+                              device.rank, device.ranks, device.memory)
     rng = np.random.RandomState()  # to make one takes ten times as long as to seed it
     for step, batch in enumerate(stream, start):
         if settings.augment != 'none':

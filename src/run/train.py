@@ -98,7 +98,7 @@ def _build(settings, mixture, val_pairs, device, start, on_save):
     tf.set_random_seed(settings.seed)
     step = build_step(settings, feed.tensors, device)
     flownet = FlowNet(settings.net, settings.width, device.build_options)
-    example_pairs = {'train': load(mixture.firsts[0]), 'val': load(val_pairs[0])}
+    example_pairs = {'train': load(mixture.first_pairs[0]), 'val': load(val_pairs[0])}
     for sample in example_pairs.values():
         flownet.build(sample.valid.shape)
     keeper = Keeper(settings.result, tf.trainable_variables(), tf.global_variables())

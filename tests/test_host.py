@@ -1,19 +1,23 @@
-"""Memory for batches: that they lie in it, and how a GPU's driver is asked to lock it."""
+"""Memory for batches: where it comes from, that they lie in it, and how a GPU's driver is asked to lock it."""
 import ctypes
+import errno
+import os
 
 import pytest
 
 from src.data.datasets import GeneratedPair
 from src.data.mixture import Mixture
-from src.device import host_memory
 from src.data.samples import Batch
 from src.device.device import Cpu
-from src.device.host_memory import PageLocked
+from src.files import InputError
+from src.memory import host
+from src.memory.host import HostMemory, PageLocked, map_file
 from src.run import flags
 from src.run.settings import Settings
 from src.run.step import batches
 
 GPU, CONTEXT = 3, 0x1234
+LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class Driver:
@@ -32,11 +36,45 @@ class Driver:
         return function
 
 
+@pytest.fixture(params=['memory', '/dev/shm', 'disk'])
+def where(request, monkeypatch):
+    """Memory files are made there alone, as on systems that have nothing better."""
+    if request.param != 'memory':
+        monkeypatch.setattr(host.ctypes, 'CDLL', lambda *_, **__: object())  # of which glibc has no memfd_create
+    if request.param == 'disk':
+        reserve = host._reserved
+        monkeypatch.setattr(host, '_reserved', lambda folder, length:
+                            refuse() if folder == '/dev/shm' else reserve(folder, length))
+    return request.param
+
+
+def refuse(*_):
+    raise OSError(errno.ENOSPC, 'No space left on device')
+
+
+def test_a_shared_memory_is_zeros_that_whoever_maps_it_sees_change(where):
+    memory = HostMemory().allocate(10000)
+    other = map_file(memory.file.fileno(), 10000)
+    memory.file.close()
+    assert memory.array.shape == (10000,) and not memory.array.any()
+    memory.array[9999] = 7
+    assert other[9999] == 7
+
+
+@pytest.mark.parametrize('where', ['/dev/shm', 'disk'], indirect=True)
+def test_no_room_is_the_users_line_and_no_crash_later(where, monkeypatch):
+    monkeypatch.setattr(host.os, 'posix_fallocate', refuse)
+    descriptors = os.listdir('/proc/self/fd')
+    with pytest.raises(InputError, match='no room for 3 MB of batches in memory .No space left on device.'):
+        HostMemory().allocate(3000000)
+    assert os.listdir('/proc/self/fd') == descriptors
+
+
 @pytest.fixture
 def driver(monkeypatch):
     """A function that puts a Driver in the place of libcuda."""
     def put(driver):
-        monkeypatch.setattr(host_memory.ctypes, 'CDLL', {'libcuda.so.1': driver}.__getitem__)
+        monkeypatch.setattr(host.ctypes, 'CDLL', lambda name, **_: driver if name else LIBC)
         return driver
     return put
 
@@ -48,7 +86,8 @@ def test_all_that_was_allocated_is_locked_in_the_context_of_the_gpu(driver, caps
     assert [call[0] for call in cuda.calls] == ['cuDeviceGet', 'cuDevicePrimaryCtxRetain', 'cuCtxPushCurrent_v2',
                                                 'cuMemHostRegister_v2', 'cuMemHostRegister_v2', 'cuCtxPopCurrent_v2']
     assert cuda.calls[0][2] == GPU and cuda.calls[2][1] == CONTEXT
-    assert [call[1:] for call in cuda.calls[3:5]] == [(array.ctypes.data, array.size, 1) for array in allocated]
+    assert [call[1:] for call in cuda.calls[3:5]] == [(memory.array.ctypes.data, memory.array.size, 1)
+                                                   for memory in allocated]
     assert capsys.readouterr().out == ''
 
 
@@ -65,7 +104,7 @@ def test_a_driver_that_refuses_is_one_line(driver, capsys, fails):
 def test_no_driver_is_one_line(monkeypatch, capsys):
     def missing(name):
         raise OSError('%s: cannot open' % name)
-    monkeypatch.setattr(host_memory.ctypes, 'CDLL', missing)
+    monkeypatch.setattr(host.ctypes, 'CDLL', missing)
     PageLocked(GPU).lock()
     assert capsys.readouterr().out == 'batches: their memory is not page-locked (libcuda.so.1: cannot open)\n'
 
