@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Infers the flow of an image pair: flags → device → one call."""
+import src.starting  # noqa: F401, first of all: the others take seconds
 from src.device.opening import device_from_flags
 from src.run import flags
 from src.run.predict import predict_pair

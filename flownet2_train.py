@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Trains or fine-tunes a net: flags → device → one call."""
+import src.starting  # noqa: F401, first of all: the others take seconds
 from src.data.mixture import find_mixture
 from src.device.modelarts import Platform
 from src.device.opening import device_from_flags

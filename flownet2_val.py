@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Measures the endpoint error of a net over pairs: flags → device → one call."""
+import src.starting  # noqa: F401, first of all: the others take seconds
 from src.data.mixture import find_mixture
 from src.device.opening import device_from_flags
 from src.files import check_folder

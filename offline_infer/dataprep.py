@@ -6,6 +6,7 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
+import src.starting  # noqa: F401, first of all
 from src.data.datasets import load_with_occlusion
 from src.data.layouts import SPLITS, tell_kind
 from src.data.mixture import find_mixture

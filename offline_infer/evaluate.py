@@ -10,6 +10,7 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
+import src.starting  # noqa: F401, first of all
 from src.data.prepared import Prepared, read_raw
 from src.files import InputError
 from src.flow.metrics import Table, sums

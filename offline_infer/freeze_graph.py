@@ -6,6 +6,7 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
+import src.starting  # noqa: F401, first of all
 from src.data.synthetic import generate
 from src.device.opening import open_device
 from src.files import make_folder

@@ -8,6 +8,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 HERE = os.path.join(ROOT, 'offline_infer')
 
+import src.starting  # noqa: F401, first of all
 from src.data.prepared import read_raw
 from src.device.opening import open_device
 from src.files import InputError, check_folder, make_folder, replacing

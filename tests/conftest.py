@@ -2,6 +2,7 @@
 import importlib
 import os
 import shutil
+import signal
 import sys
 
 import pytest
@@ -9,6 +10,15 @@ import pytest
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 os.environ['CUDA_VISIBLE_DEVICES'] = ''  # the numbers are float32's; a GPU would compute them in TF32
 sys.path[:0] = [ROOT, os.path.join(ROOT, 'tools'), os.path.dirname(os.path.abspath(__file__))]
+
+
+@pytest.fixture(autouse=True)
+def own_signals():
+    """What scripts make of Ctrl-C and SIGTERM does not outlast a test."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+import src.starting  # noqa: F401, first of all
 from src.data.mixture import find_mixture
 from src.run import flags
 from src.run.evaluate import evaluate

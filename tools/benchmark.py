@@ -19,6 +19,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from benchmark_rows import FORMS, MODES, work
+import src.starting  # noqa: F401, first of all
 from src.files import InputError, write_text
 from src.run import flags
 

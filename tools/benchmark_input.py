@@ -7,6 +7,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+import src.starting  # noqa: F401, first of all
 from src.data.mixture import find_mixture
 from src.device.opening import Speed, open_device
 from src.model.build_options import building

@@ -6,6 +6,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+import src.starting  # noqa: F401, first of all
 from src.files import InputError, make_folder
 from src.run import flags
 from src.run.inference import FlowNet

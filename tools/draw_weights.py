@@ -7,6 +7,7 @@ import zlib
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+import src.starting  # noqa: F401, first of all
 from src.files import make_folder
 from src.run import flags
 from src.run.inference import FlowNet

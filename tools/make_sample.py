@@ -9,6 +9,7 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
+import src.starting  # noqa: F401, first of all
 from src.data.synthetic import generate
 from src.files import write_text
 from src.flow.io import write_flo, write_image

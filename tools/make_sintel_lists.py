@@ -10,6 +10,7 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
+import src.starting  # noqa: F401, first of all
 from src.data.layouts import SINTEL_VAL
 from src.files import write_text
 from src.run import flags

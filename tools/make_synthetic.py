@@ -16,6 +16,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+import src.starting  # noqa: F401, first of all
 from src.data.motion import LAWS
 from src.data.synthetic import generate
 from src.files import InputError, make_folder, write_json, write_text

@@ -10,6 +10,7 @@ from src.data.mixture import Mixture
 from src.data.readers import Readers
 from src.data.samples import BatchLayout, Sample
 from src.files import InputError
+from src.interrupts import asked
 from src.memory.host import HostMemory
 from src.memory.slots import Slots
 
@@ -20,17 +21,18 @@ MOST_PAIRS = 8  # of a task, which must fit into one message to a reader
 
 def prefetch(function, items, workers, ahead):
     """Yields function(item) for each item, in order; `workers` threads work up to `ahead` items in advance."""
-    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        futures = (pool.submit(function, item) for item in items)
-        waiting = collections.deque(itertools.islice(futures, ahead))
-        try:
-            while waiting:
-                result = waiting.popleft().result()
-                waiting.extend(itertools.islice(futures, 1))
-                yield result
-        finally:
-            for future in waiting:  # those that have not begun would keep the end waiting
-                future.cancel()
+    pool = concurrent.futures.ThreadPoolExecutor(workers)
+    futures = (pool.submit(function, item) for item in items)
+    waiting = collections.deque(itertools.islice(futures, ahead))
+    try:
+        while waiting:
+            result = waiting.popleft().result()
+            waiting.extend(itertools.islice(futures, 1))
+            yield result
+    finally:
+        for future in waiting:  # those that have not begun would keep the end waiting
+            future.cancel()
+        pool.shutdown(wait=not asked())  # after Ctrl-C nobody waits for a disk
 
 
 def training_batches(pairs, batch_size, size, seed, start=0, workers=4, rank=0, ranks=1, memory=HostMemory(),

@@ -18,9 +18,11 @@ import weakref
 import cv2
 
 from src.files import InputError
+from src.interrupts import asked
 from src.memory.host import map_file
 
 START = 'import sys; sys.path[:] = %r; from src.data.readers import serve; serve(*map(int, sys.argv[1:]))'
+PATIENCE = .2  # seconds between looks at whether the end is asked for
 LONGEST = 1 << 18  # bytes of a message; Linux refuses longer ones
 
 
@@ -73,11 +75,13 @@ class Readers:
         """Returns when a task is done.
 
         Raises:
-            InputError: the task raised it, or a reader has ended.
+            InputError: the task raised it, a reader has ended, or Ctrl-C asks for the end.
         """
         while number not in self._done:
-            for key, _ in self._selector.select():
+            for key, _ in self._selector.select(PATIENCE):
                 self._receive(key.fileobj, *key.data)
+            if asked():  # this may be a thread, which no signal interrupts
+                raise InputError('stopped while a reader was waited for')
         if self._done[number] is not None:
             raise self._done.pop(number)  # with no name here, by which its traceback would hold itself
         del self._done[number]

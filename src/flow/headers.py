@@ -7,7 +7,7 @@ import numpy as np
 
 from src.files import InputError
 from src.flow.io import read_image
-from src.flow.memory import read_bytes
+from src.memory.pool import read_bytes
 from src.flow.whole import PNM_HEADER
 
 SEVERAL = re.compile(rb'GIF8|II\*\0|MM\0\*|RIFF|\x89PNG.*acTL', re.S)  # GIF, TIFF, WebP and animated PNG

@@ -6,7 +6,7 @@ import numpy as np
 
 from src.files import InputError
 from src.flow.known import UNKNOWN
-from src.flow.memory import read_bytes
+from src.memory.pool import read_bytes
 
 MOST = 2048  # pixels: more than the images are wide; what is beyond it are outliers
 

@@ -1,5 +1,6 @@
 """How batches reach the graph: through tf.data, or fed as numpy arrays; both are made ahead while the graph runs."""
 import itertools
+import threading
 import time
 
 from src.data.pipeline import prefetch
@@ -27,6 +28,7 @@ class Feed:
         first = next(batches)
         self._batches = timed = self._timed(itertools.chain([first], batches))
         self._error, self._seconds = None, 0.
+        self._made = threading.Semaphore(1)  # counts the batches that no run has taken; the first is there
         if feeds_numpy:
             self.tensors = type(first)(*[tf.placeholder(array.dtype, array.shape) for array in first])
             self._iterator = None
@@ -51,9 +53,11 @@ class Feed:
         if self._iterator is None:
             fed = dict(zip(self.tensors, next(self._batches)))
             return session.run(fetches, {**fed, **feed})
+        self._made.acquire()  # Ctrl-C interrupts this; a run that waited for a batch it would not
         try:
             return session.run(fetches, feed)
         except tf.errors.OpError:
+            self._made.release()  # for the next run, which meets it again
             if self._error is not None:
                 raise self._error
             raise
@@ -73,8 +77,12 @@ class Feed:
     def _caught(self):
         """The batches for tf.data, which makes another kind and many lines of an error: the first one is kept."""
         try:
-            for batch in self._batches:
+            for number, batch in enumerate(self._batches):
+                if number:
+                    self._made.release()
                 yield batch
         except InputError as error:
             self._error = error
             raise
+        finally:
+            self._made.release()  # for the run that meets the error

@@ -1,9 +1,11 @@
 """The flags of the scripts: typed, checked, and read nowhere else; and how a script ends."""
 import argparse
+import signal
 import sys
 
 from src.device import modelarts
 from src.files import InputError
+from src.interrupts import end_process, heard
 from src.paths import DEFAULT, PUBLISHED, SHIPPED
 from src.run.stages import SCHEDULES, STAGES
 
@@ -31,11 +33,12 @@ def start(main):
     """Runs main(); what the user gave wrong becomes one line and exit status 1, Ctrl-C exit status 130."""
     sys.stdout.reconfigure(line_buffering=True, errors='replace')  # logs in files are read as they grow, in any locale
     try:
-        main()
+        with heard(signal.SIGINT):
+            main()
     except InputError as error:
         sys.exit('%s: error: %s' % (sys.argv[0].rsplit('/', 1)[-1], error))
     except KeyboardInterrupt:
-        sys.exit(130)
+        end_process()
 
 
 def boolean(text):

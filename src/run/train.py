@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from src.data.datasets import load
 from src.files import FolderLock, InputError, check_folder, make_folder, write_json
+from src.interrupts import asked, heard
 from src.run.evaluate import evaluate
 from src.run.feeding import Feed
 from src.run.history import History, Stopwatch
@@ -143,20 +144,6 @@ def _restore(session, sources, resumed, trained):
         print('drawn (He): %d of %d variables' % (len(missing), len(tf.trainable_variables())), flush=True)
 
 
-def _asked_to_stop():
-    """A list that Ctrl-C and SIGTERM add to before they interrupt: Python discards exceptions raised in a finalizer."""
-    asked = []
-
-    def ask(number, _):
-        asked.append(number)
-        raise KeyboardInterrupt
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
-            signal.signal(number, ask)
-    return asked
-
-
 def _make_step(run, session, done):
     """Makes the step after `done` ones; returns its metrics, {name: number}."""
     step = run.step
@@ -178,19 +165,20 @@ class _Loop:
 
     def run(self):
         """Steps until the last one; what interrupts it (Ctrl-C, SIGTERM) saves the state and is raised again."""
-        run, settings, asked = self._run, self._run.settings, _asked_to_stop()
+        run, settings = self._run, self._run.settings
         done = int(self._session.run(run.step.global_step))
         with tqdm(total=settings.train_step, initial=done, unit='step', disable=None) as progress:
             summaries = Summaries(os.path.join(settings.result, 'events'), done)
             history = History(settings.result, done, settings, list(run.step.metrics), progress.write, summaries)
             try:
-                if done and not history.has_validation(done):  # the run was stopped while it validated
-                    self._save(done, history, summaries)
-                while done < settings.train_step:
-                    done = self._advance(done, history, progress)
-                    if asked:
-                        raise KeyboardInterrupt
-                    self._save(done, history, summaries)
+                with heard(signal.SIGINT, signal.SIGTERM):
+                    if done and not history.has_validation(done):  # the run was stopped while it validated
+                        self._save(done, history, summaries)
+                    while done < settings.train_step:
+                        done = self._advance(done, history, progress)
+                        if asked():
+                            raise KeyboardInterrupt
+                        self._save(done, history, summaries)
             except KeyboardInterrupt:
                 done = int(self._session.run(run.step.global_step))
                 run.keeper.save_latest(self._session, done)
