@@ -3,14 +3,28 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import tempfile
 
 
 class InputError(ValueError):
     """Something the user gave (a file, a flag) is wrong; its one-line message names it and the value.
 
-    The entry scripts print the line and exit with status 1; everything else is a bug and keeps its traceback.
+    The entry scripts print the line and exit with status 1; everything else is a bug and keeps its traceback. What
+    cannot be printed, for it comes from a damaged file or is an odd name, is written as Python would.
     """
+
+    def __str__(self):
+        return ''.join(char if char.isprintable() else repr(char)[1:-1] for char in super().__str__())
+
+
+def first_line(error):
+    """The first line of an error's message that says what is wrong, since those of libraries go on for pages.
+
+    TensorFlow 2 begins with where in the code the graph was built.
+    """
+    lines = re.sub(r'^Graph execution error:.*?\nNode: [^\n]*\n', '', str(error), flags=re.DOTALL).splitlines()
+    return (lines or [type(error).__name__])[0][:200]
 
 
 @contextlib.contextmanager
@@ -107,11 +121,16 @@ class FolderLock:
         self._file = file
 
 
+def write_bytes(path, data):
+    """Writes bytes, or an array as it lies in memory; InputError if that cannot be written."""
+    with replacing(path) as temporary:
+        with open(temporary, 'wb') as file:
+            file.write(data)
+
+
 def write_text(path, text):
     """Writes a text file; InputError if it cannot be written."""
-    with replacing(path) as temporary:
-        with open(temporary, 'w', encoding='utf-8') as file:
-            file.write(text)
+    write_bytes(path, text.encode('utf-8'))
 
 
 def write_json(path, content):

@@ -2,8 +2,9 @@
 import os
 import re
 
-from src.files import InputError
+from src.files import InputError, first_line
 from src.tf import tf
+from src.weights.index import check_index
 from src.weights.weights import Weights
 
 FILE_ENDING = re.compile(r'\.(index|meta|data-\d+-of-\d+)$')
@@ -24,6 +25,7 @@ class Checkpoint(Weights):
         if not os.path.isfile(self.path + '.index') and not os.path.isfile(self.path):
             raise InputError('%s.index: no such checkpoint; train one with flownet2_train.py, or put a published one '
                              'there (README.md, "Weights")' % self.path)
+        check_index(self.path)
         try:
             self._reader = tf.train.load_checkpoint(self.path)
             self.shapes = self._reader.get_variable_to_shape_map()
@@ -59,8 +61,3 @@ def readable(path):
     if '[' in path or '\\' in path:
         raise InputError('%s: TensorFlow reads no checkpoint from a path with [ or \\ in it' % path)
     return path
-
-
-def first_line(error):
-    """The first line of an error's message, since TensorFlow's go on for pages."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]

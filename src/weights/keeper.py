@@ -4,9 +4,9 @@ import os
 import re
 import shutil
 
-from src.files import InputError
+from src.files import InputError, first_line
 from src.tf import tf
-from src.weights.checkpoint import FILE_ENDING, first_line, readable
+from src.weights.checkpoint import FILE_ENDING, readable
 
 
 class Keeper:
