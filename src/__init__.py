@@ -1,5 +1,15 @@
-"""FlowNet2. A package that is missing becomes one line and exit status 1, in whatever script and at whatever import."""
+"""FlowNet2: what must be so before any module of it is imported, or any package.
+
+OpenCV reads its settings when it is loaded. A package that is missing becomes one line and exit status 1, in whatever
+script and at whatever import.
+"""
+import os
 import sys
+
+# Of what an image's header claims OpenCV makes memory at once. This is a little more than 8K (7680 x 4320), and than
+# the nets can take; a hundred damaged bytes then cost less than a gigabyte in any format.
+os.environ.setdefault('OPENCV_IO_MAX_IMAGE_PIXELS', str(2 ** 25))
+os.environ.setdefault('OPENCV_LOG_LEVEL', 'SILENT')  # what fails is raised as well
 
 PACKAGES = ('cv2', 'numpy', 'tensorflow', 'tqdm')  # of requirements.txt, as they are imported
 

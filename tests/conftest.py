@@ -10,6 +10,7 @@ import pytest
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 os.environ['CUDA_VISIBLE_DEVICES'] = ''  # the numbers are float32's; a GPU would compute them in TF32
 sys.path[:0] = [ROOT, os.path.join(ROOT, 'tools'), os.path.dirname(os.path.abspath(__file__))]
+importlib.import_module('src')  # before any test imports OpenCV, as the scripts have it
 
 
 @pytest.fixture(autouse=True)

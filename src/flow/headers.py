@@ -6,9 +6,11 @@ import cv2
 import numpy as np
 
 from src.files import InputError
+from src.flow.decode import decode
 from src.flow.io import read_image
-from src.memory.pool import read_bytes
+from src.flow.quiet import quiet
 from src.flow.whole import PNM_HEADER
+from src.memory.pool import read_bytes
 
 SEVERAL = re.compile(rb'GIF8|II\*\0|MM\0\*|RIFF|\x89PNG.*acTL', re.S)  # GIF, TIFF, WebP and animated PNG
 HEAD = 4096  # bytes that are read of a file
@@ -41,13 +43,12 @@ def remarks(path, image):
     lines = []
     if not os.path.isfile(path):  # a pipe can be read once
         return lines
-    data = read_bytes(path)
-    head = bytes(data[:2 ** 16])
+    head = bytes(read_bytes(path)[:2 ** 16])
     count = _count(path) if SEVERAL.match(head) else 1
     if count > 1:
         lines.append('%s: has %d images; the first one is taken' % (path, count))
     if _may_be_turned(head):
-        stored = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        stored = decode(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
         if not np.array_equal(stored, image):
             lines.append('%s: turned as its EXIF data ask for: %d x %d (height x width) are stored, %d x %d are shown'
                          % ((path,) + stored.shape[:2] + image.shape[:2]))
@@ -58,7 +59,8 @@ def _count(path):
     """How many images are in an image file; 1 where OpenCV cannot tell."""
     try:
         path.encode()  # a name that is no text would end the process in OpenCV
-        return cv2.imcount(path)  # new in OpenCV 4.5.4
+        with quiet():
+            return cv2.imcount(path)  # new in OpenCV 4.5.4
     except (AttributeError, UnicodeError, cv2.error):
         return 1
 

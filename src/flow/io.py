@@ -10,15 +10,13 @@ import struct
 import cv2
 import numpy as np
 
-from src.files import InputError, replacing
-from src.flow.known import UNKNOWN, known
+from src.files import InputError, write_bytes
+from src.flow.decode import decode
+from src.flow.known import MAX_SIDE, UNKNOWN, known
 from src.flow.npz import read_npz
-from src.flow.ppm import plain_ppm
-from src.flow.whole import is_whole
 from src.memory.pool import pooled_empty, read_bytes
 
 MIN_SIDE = 16  # pixels of an image that the networks can still halve
-MAX_SIDE = 100000  # pixels: a header that claims more is damaged
 FLO_MAGIC = 202021.25
 FLO_HEADER = struct.Struct('<fii')  # magic, width, height
 PFM_HEADER = re.compile(rb'(P[Ff])\s+([-+]?\d{1,18})\s+([-+]?\d{1,18})\s+([-+]?[\d.]+(?:[eE][-+]?\d+)?)(?:\r\n|\s)')
@@ -33,9 +31,12 @@ def read_image(path):
     Raises:
         InputError: missing, not an image, cut short, or smaller than 16 pixels in height or width.
     """
-    image = _decode(path, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    image = decode(path, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     if image.dtype == np.uint16:
-        image = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        wide = image.astype(np.uint32)
+        wide += 128
+        wide //= 257
+        image = wide.astype(np.uint8)
     if image.dtype != np.uint8:
         raise InputError('%s: pixels are %s; 8 or 16 bits per channel are needed' % (path, image.dtype))
     height, width = image.shape[:2]
@@ -63,7 +64,7 @@ def write_image(path, image):
     encoded, data = cv2.imencode(_ending(path), image)
     if not encoded:
         raise InputError('%s: this format cannot hold an image of shape %s' % (path, image.shape))
-    _write_bytes(path, data.tobytes())
+    write_bytes(path, data)
 
 
 def read_mask(path):
@@ -72,7 +73,7 @@ def read_mask(path):
     Raises:
         InputError: missing, not an image, or cut short.
     """
-    return _decode(path, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH).any(axis=2)
+    return decode(path, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH).any(axis=2)
 
 
 def read_flow(path):
@@ -134,7 +135,7 @@ def read_flo(path):
 def write_flo(path, flow):
     """Writes a flow (H, W, 2) as .flo; InputError if it cannot be written."""
     height, width = _flow_size(flow)
-    _write_bytes(path, FLO_HEADER.pack(FLO_MAGIC, width, height) + np.asarray(flow, '<f4').tobytes())
+    write_bytes(path, FLO_HEADER.pack(FLO_MAGIC, width, height) + np.asarray(flow, '<f4').tobytes())
 
 
 def read_pfm(path):
@@ -165,7 +166,7 @@ def write_pfm(path, flow):
     height, width = _flow_size(flow)
     rows = np.zeros((height, width, 3), '<f4')
     rows[..., :2] = flow[::-1]
-    _write_bytes(path, b'PF\n%d %d\n-1.0\n' % (width, height) + rows.tobytes())
+    write_bytes(path, b'PF\n%d %d\n-1.0\n' % (width, height) + rows.tobytes())
 
 
 def read_kitti_png(path):
@@ -177,7 +178,7 @@ def read_kitti_png(path):
     Raises:
         InputError: missing, not an image, cut short, or not of three 16-bit channels.
     """
-    image = _decode(path, cv2.IMREAD_UNCHANGED)
+    image = decode(path, cv2.IMREAD_UNCHANGED)
     if image.dtype != np.uint16 or image.shape[2:] != (3,):
         raise InputError('%s: %s of shape %s; a KITTI flow has three 16-bit channels'
                          % (path, image.dtype, image.shape))
@@ -224,12 +225,6 @@ def _flow_size(flow):
     return np.shape(flow)[:2]
 
 
-def _write_bytes(path, data):
-    with replacing(path) as temporary:
-        with open(temporary, 'wb') as file:
-            file.write(data)
-
-
 def _floats(path, data, start, kind, shape):
     """What follows the header of `start` bytes, as float32 of `shape` (H, W, channels), once the length fits it."""
     height, width, channels = shape
@@ -242,17 +237,3 @@ def _floats(path, data, start, kind, shape):
                          % (path, 'cut short' if len(data) < expected else 'too long',
                             expected, height, width, len(data)))
     return np.frombuffer(data, kind, offset=start).reshape(shape).astype(np.float32, copy=False)
-
-
-def _decode(path, flags):
-    """The image at `path`, of any depth and size."""
-    data = read_bytes(path)
-    image = plain_ppm(data)
-    if image is not None:
-        return image
-    if not is_whole(data):
-        raise InputError('%s: the image is cut short or damaged (%d bytes)' % (path, len(data)))
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
-    if image is None:
-        raise InputError('%s: not an image that can be read (%d bytes)' % (path, len(data)))
-    return image

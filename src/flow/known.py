@@ -1,8 +1,9 @@
-"""Which pixels of a flow are known; numpy alone."""
+"""Which pixels of a flow are known, and how large one can be; numpy alone."""
 import numpy as np
 
 from src.memory.pool import pooled_empty
 
+MAX_SIDE = 100000  # pixels: a file that claims more is damaged
 MAX_FLOW = 1e9  # pixels: Middlebury's bound, a motion beyond it stands for "unknown"
 UNKNOWN = 1e10  # what Middlebury's own files hold at unknown pixels
 

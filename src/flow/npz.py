@@ -21,16 +21,16 @@ def read_npz(path):
         InputError: missing, not such a file, damaged, or u and v are no two images of one size.
     """
     data = read_bytes(path)
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:  # np.load complains on stderr where this fails
+    try:  # np.load complains on stderr where this fails, and numpy of sizes beyond any
+        with zipfile.ZipFile(io.BytesIO(data)) as archive, np.errstate(invalid='ignore'):
             u, v = [_read_array(archive, name) for name in ('u.npy', 'v.npy')]
     except Exception as error:  # those of zipfile, zlib and numpy's headers are of a dozen kinds
         raise InputError('%s: not a flow of VIPER, an .npz file with u and v (%s)' % (path, str(error).split('\n')[0]))
     if u.ndim != 2 or u.shape != v.shape or not u.size or {u.dtype.kind, v.dtype.kind} != {'f'}:
         raise InputError('%s: u is %s %s, v %s %s; two float arrays (H, W) are needed'
                          % (path, u.dtype, u.shape, v.dtype, v.shape))
-    flow = np.stack([u, v], axis=2).astype(np.float32)
-    with np.errstate(invalid='ignore'):
+    with np.errstate(invalid='ignore', over='ignore'):
+        flow = np.stack([u, v], axis=2).astype(np.float32)
         flow[np.abs(flow) > MOST] = UNKNOWN
     return flow
 

@@ -19,9 +19,13 @@ def is_whole(data):
     """
     if data[:4] == b'\x89PNG':
         return _whole_png(data)
-    if data[:2] == b'\xff\xd8':
+    if is_jpeg(data):
         return _whole_jpeg(data)
     return data[:2] not in (b'P5', b'P6') or _whole_pnm(data)
+
+
+def is_jpeg(data):
+    return data[:2] == b'\xff\xd8'
 
 
 def _whole_png(data):
