@@ -6,13 +6,14 @@ It needs numpy alone, so that it runs where the device is.
 import os
 import re
 import sys
+import warnings
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
 import src.starting  # noqa: F401, first of all
 from src.data.prepared import Prepared, read_raw
-from src.files import InputError
+from src.files import InputError, first_line
 from src.flow.metrics import Table, sums
 from src.flow.resize import resize_flow
 from src.run import flags
@@ -70,16 +71,23 @@ def read_output(path, size):
     if path.endswith('.bin'):
         return read_raw(path, '<f4', shape)
     try:
-        if path.endswith('.npy'):
-            values = np.load(path)
-        else:
-            with open(path, encoding='utf-8') as file:
-                values = np.array(file.read().split(), np.float32)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError('%s: not an output that can be read (%s)' % (path, error))
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # of numpy, about what becomes no number of float32
+            values = _read_npy(path) if path.endswith('.npy') else _read_text(path)
+    except Exception as error:  # numpy raises of any kind for what is no .npy
+        raise InputError('%s: not an output that can be read (%s)' % (path, first_line(error)))
     if values.size != np.prod(shape):
         raise InputError('%s: %d values; %d expected (%d x %d x 2)' % ((path, values.size, np.prod(shape)) + shape[:2]))
-    return values.astype(np.float32).reshape(shape)
+    return values.reshape(shape)
+
+
+def _read_npy(path):
+    return np.array(np.load(path, mmap_mode='r'), np.float32)  # which maps no more than the file holds
+
+
+def _read_text(path):
+    with open(path, encoding='utf-8') as file:
+        return np.array(file.read().split(), np.float32)
 
 
 def _folder_of_outputs(folder):

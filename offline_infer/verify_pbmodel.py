@@ -11,7 +11,7 @@ HERE = os.path.join(ROOT, 'offline_infer')
 import src.starting  # noqa: F401, first of all
 from src.data.prepared import read_raw
 from src.device.opening import open_device
-from src.files import InputError, check_folder, make_folder, replacing
+from src.files import InputError, check_folder, make_folder, write_bytes
 from src.run import flags
 from src.run.export import FrozenNet
 
@@ -35,9 +35,9 @@ def main():
         for start in range(0, len(paths), batch_size):
             batch = paths[start:start + batch_size]
             frames = np.stack([read_raw(path, '<f4', net.shape[1:]) for path in batch])
-            started = time.time()
+            started = time.monotonic()
             flows = net(frames)
-            seconds.append(time.time() - started)
+            seconds.append(time.monotonic() - started)
             for path, flow in zip(batch, flows):
                 write(args.output, path, flow)
     print('%s: the flows of %d pairs, in batches of %d' % (args.output, len(paths), batch_size))
@@ -60,8 +60,7 @@ def inputs(folder):
 def write(folder, path, flow):
     """Writes the flow (H, W, 2) of the input at `path` as msame does: NNNNN_output_0.bin."""
     stem = os.path.splitext(os.path.basename(path))[0]
-    with replacing(os.path.join(folder, stem + '_output_0.bin')) as temporary:
-        flow.tofile(temporary)
+    write_bytes(os.path.join(folder, stem + '_output_0.bin'), np.ascontiguousarray(flow))
 
 
 if __name__ == '__main__':

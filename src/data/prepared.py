@@ -5,18 +5,22 @@
     occluded/00000.bin  uint8 (h, w): not 0 where A's pixel is hidden in B; only where the data set tells it
     index.json          the names, scenes and sizes
 """
+import functools
 import json
+import operator
 import os
+import re
 import shutil
 
 import numpy as np
 
-from src.files import InputError, make_folder, replacing, write_json
-from src.flow.known import UNKNOWN, known
+from src.files import InputError, make_folder, write_bytes, write_json
+from src.flow.known import MAX_SIDE, UNKNOWN, known
 from src.flow.resize import resize
 
 WRITER = 'offline_infer/dataprep.py'
 PARTS = ('image', 'gt', 'occluded')
+STEM = re.compile(r'[0-9]{5,}$')
 
 
 def net_input(image_a, image_b, size):
@@ -75,8 +79,7 @@ class Writer:
         self._write_index()
 
     def _write(self, part, pair, array, kind):
-        with replacing(_file(self._folder, part, pair)) as temporary:
-            np.asarray(array, kind).tofile(temporary)
+        write_bytes(_file(self._folder, part, pair), np.ascontiguousarray(array, kind))
 
     def _write_index(self):
         _write_index(self._folder, {'image_size': self._size, 'pairs': self._pairs})
@@ -101,10 +104,13 @@ class Prepared:
 
     def __init__(self, folder):
         self._folder = folder
-        content = _content(folder)
+        path, content = os.path.join(folder, 'index.json'), _content(folder)
         if content.get('written_by') != WRITER or not content.get('pairs'):
-            raise InputError('%s: no whole folder of %s; run it (again)' % (os.path.join(folder, 'index.json'), WRITER))
-        self.size, self.pairs = tuple(content['image_size']), content['pairs']
+            raise InputError('%s: no whole folder of %s; run it (again)' % (path, WRITER))
+        self.size, self.pairs = content.get('image_size'), content['pairs']
+        if not _is_size(self.size) or not isinstance(self.pairs, list) or not all(map(_is_pair, self.pairs)):
+            raise InputError('%s: damaged, or changed since %s wrote it; run it (again)' % (path, WRITER))
+        self.size = tuple(self.size)
 
     def truth(self, pair):
         """The truth of one of `pairs`: flow float32 (h, w, 2), valid bool (h, w), occluded bool (h, w) or None."""
@@ -118,15 +124,16 @@ class Prepared:
 
 def read_raw(path, kind, shape):
     """Reads a file of nothing but numbers of a `kind` (dtype): an array of `shape`; InputError if it is not that."""
+    expected = functools.reduce(operator.mul, map(int, shape), np.dtype(kind).itemsize)
     try:
-        values = np.fromfile(path, np.uint8)
+        with open(path, 'rb') as file:
+            found = os.fstat(file.fileno()).st_size
+            if found == expected:
+                return np.fromfile(file, kind).reshape(shape)
     except OSError as error:
         raise InputError('%s: cannot be read (%s)' % (path, error.strerror or error))
-    expected = int(np.prod(shape)) * np.dtype(kind).itemsize
-    if values.size != expected:
-        raise InputError('%s: %d bytes; %d expected (%s of %s)'
-                         % (path, values.size, expected, np.dtype(kind).name, ' x '.join(map(str, shape))))
-    return values.view(kind).reshape(shape)
+    raise InputError('%s: %d bytes; %d expected (%s of %s)'
+                     % (path, found, expected, np.dtype(kind).name, ' x '.join(map(str, shape))))
 
 
 def _file(folder, part, pair):
@@ -145,3 +152,15 @@ def _content(folder):
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def _is_size(value):
+    return (isinstance(value, list) and len(value) == 2
+            and all(type(side) is int and 0 < side <= MAX_SIDE for side in value))  # a bool is an int
+
+
+def _is_pair(value):
+    """Whether a part of the index is a pair as a Writer describes it."""
+    return (isinstance(value, dict) and _is_size(value.get('size')) and isinstance(value.get('scene'), str)
+            and isinstance(value.get('stem'), str) and bool(STEM.match(value['stem']))
+            and isinstance(value.get('occluded'), bool))

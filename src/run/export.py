@@ -1,12 +1,18 @@
 """A net as one file: written as a frozen graph (.pb), and read and run again."""
+import functools
+import operator
+import warnings
+
 import numpy as np
 
-from src.files import InputError, replacing
+from src.files import InputError, first_line, write_bytes
+from src.flow.quiet import quiet
 from src.model.build_options import BuildOptions, building
 from src.model.estimator import estimate
 from src.tf import tf
 
 INPUT, OUTPUT = 'input_a', 'output'
+ONE_VALUE = 2 ** 26  # bytes of a constant that holds one value all over
 
 
 def build(net, width, size, batch_size=1):
@@ -35,9 +41,7 @@ def freeze(session):
 
 def write(path, graph):
     """Writes a tf.GraphDef to a .pb file; InputError if it cannot be written."""
-    with replacing(path) as temporary:
-        with open(temporary, 'wb') as file:
-            file.write(graph.SerializeToString(deterministic=True))
+    write_bytes(path, graph.SerializeToString(deterministic=True))
 
 
 class FrozenNet:
@@ -54,17 +58,20 @@ class FrozenNet:
     """
 
     def __init__(self, path, config):
-        definition = tf.GraphDef()
         try:
-            with open(path, 'rb') as file:
-                definition.ParseFromString(file.read())
+            definition = _read(path)
             with tf.Graph().as_default() as graph:
                 self._input, self._output = tf.import_graph_def(definition, name='',
                                                                 return_elements=[INPUT + ':0', OUTPUT + ':0'])
         except Exception as error:  # protobuf's own kinds differ from version to version
             raise InputError('%s: not a frozen net of offline_infer/freeze_graph.py (%s)'
                              % (path, getattr(error, 'strerror', None) or type(error).__name__))
+        if not self._fits():
+            raise InputError('%s: not a frozen net of offline_infer/freeze_graph.py (%s %s → %s %s)'
+                             % (path, self._input.dtype.name, self._input.shape,
+                                self._output.dtype.name, self._output.shape))
         self.shape = tuple(self._input.shape.as_list())
+        self._path = path
         self._session = tf.Session(graph=graph, config=config)
 
     def __enter__(self):
@@ -74,7 +81,50 @@ class FrozenNet:
         self._session.close()
 
     def __call__(self, frames):
-        """Flow of up to N pairs: float32 [n, 2, H, W, 3] → float32 [n, H, W, 2]."""
+        """Flow of up to N pairs: float32 [n, 2, H, W, 3] → float32 [n, H, W, 2]; InputError if the net fails at it."""
         missing = self.shape[0] - len(frames)
         batch = np.concatenate([frames, np.repeat(frames[-1:], missing, axis=0)])
-        return self._session.run(self._output, {self._input: batch})[:len(frames)]
+        try:
+            return self._session.run(self._output, {self._input: batch})[:len(frames)]
+        except tf.errors.OpError as error:
+            raise InputError('%s: cannot be run (%s)' % (self._path, first_line(error)))
+
+    def _fits(self):
+        """Whether input and output are of the types and shapes of an exported net."""
+        if {self._input.dtype, self._output.dtype} != {tf.float32} or not self._input.shape.is_fully_defined():
+            return False
+        shape = self._input.shape.as_list()
+        return (len(shape) == 5 and min(shape) > 0 and (shape[1], shape[4]) == (2, 3)
+                and self._output.shape.is_compatible_with([shape[0], shape[2], shape[3], 2]))
+
+
+def _read(path):
+    """The tf.GraphDef in a file; OSError, or an error of any other kind if it is none."""
+    with open(path, 'rb') as file:
+        data = file.read()
+    with warnings.catch_warnings(), quiet():  # protobuf also prints what is wrong
+        warnings.simplefilter('error')
+        graph = tf.GraphDef.FromString(data)
+    for node in graph.node:
+        _check(node)
+    return graph
+
+
+def _check(node):
+    """Raises a ValueError for what TensorFlow 1.15 does not, but dies of.
+
+    That is a text that is no UTF-8, a side of 0 and a constant that is not as large as its content. A constant of one
+    value all over needs no more content than that.
+    """
+    for value in node.attr.values():
+        value.s.decode()
+    if node.op == 'Placeholder' and any(dim.size == 0 for dim in node.attr['shape'].shape.dim):
+        raise ValueError('%s: empty' % node.name)
+    if node.op == 'Const':
+        tensor = node.attr['value'].tensor
+        dtype, sides = tf.as_dtype(tensor.dtype), [dim.size for dim in tensor.tensor_shape.dim]
+        length = functools.reduce(operator.mul, sides, dtype.size or 1)
+        if dtype != node.attr['dtype'].type or min(sides, default=1) < (1 if dtype.is_floating else 0):
+            raise ValueError('%s: of another type, or empty' % node.name)
+        if len(tensor.tensor_content) != length if tensor.tensor_content else length > ONE_VALUE:
+            raise ValueError('%s: %d bytes of %d' % (node.name, len(tensor.tensor_content), length))

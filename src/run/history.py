@@ -2,11 +2,13 @@
 import csv
 import datetime
 import os
+import re
 import time
 
 from src.files import InputError, replacing
 
 LAST = ('learning_rate', 'pairs_per_s', 'fp_bp_ms', 'data_ms', 'val_epe')  # columns after the figures of the step
+STEP = re.compile(r'[0-9]{1,18}$')
 
 
 class History:
@@ -64,23 +66,25 @@ class History:
 
     def _append(self, row):
         try:
-            with open(self._path, 'a', newline='') as file:
+            with open(self._path, 'a', newline='', encoding='utf-8') as file:
                 csv.DictWriter(file, self._columns).writerow(row)
         except OSError as error:
             raise InputError('%s: cannot be written (%s)' % (self._path, error))
 
     def _rows(self, step):
         """The rows that are there up to a step; after a kill there may be half a row, after a power cut zero bytes."""
-        if not os.path.exists(self._path):
+        try:
+            with open(self._path, newline='', encoding='utf-8', errors='replace') as file:
+                rows = [line.rstrip('\r\n').split(',') for line in file if '\0' not in line]
+        except FileNotFoundError:
             return []
-        with open(self._path, newline='', errors='replace') as file:
-            lines = [line for line in file if '\0' not in line]
-        rows = [row for row in csv.reader(lines) if len(row) == len(self._columns) and row[0].isdigit()]
-        return [row for row in rows if int(row[0]) <= step]
+        except OSError as error:
+            raise InputError('%s: cannot be read (%s)' % (self._path, error.strerror or error))
+        return [row for row in rows if len(row) == len(self._columns) and STEP.match(row[0]) and int(row[0]) <= step]
 
     def _begin(self, rows):
         with replacing(self._path) as temporary:
-            with open(temporary, 'w', newline='') as file:
+            with open(temporary, 'w', newline='', encoding='utf-8') as file:
                 writer = csv.writer(file)
                 writer.writerow(self._columns)
                 writer.writerows(rows)
@@ -90,9 +94,9 @@ class Stopwatch:
     """Seconds since the last look."""
 
     def __init__(self):
-        self._last = time.time()
+        self._last = time.monotonic()
 
     def lap(self):
-        now = time.time()
+        now = time.monotonic()
         last, self._last = self._last, now
         return now - last
