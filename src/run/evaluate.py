@@ -21,7 +21,7 @@ def evaluate(flow_of, pairs, batch_size=1, workers=4):
         (metrics.Table, pairs per second, reading included).
     """
     table = Table()
-    started = time.time()
+    started = time.monotonic()
     progress = tqdm(total=len(pairs), desc='validation', unit='pair', disable=None, leave=False)
     with progress:
         for batch in _batches_of_one_size(prefetch(_load, pairs, workers, ahead=2 * batch_size + workers), batch_size):
@@ -30,7 +30,7 @@ def evaluate(flow_of, pairs, batch_size=1, workers=4):
                 table.add(pair.scene, sums(flow, sample.flow, sample.valid, occluded))
             progress.update(len(batch))
             progress.set_postfix(EPE='%.3f' % table.average_epe(), refresh=False)
-    return table, len(pairs) / (time.time() - started)
+    return table, len(pairs) / (time.monotonic() - started)
 
 
 def report(table, rate, result=None, settings=None):

@@ -69,9 +69,9 @@ class Feed:
 
     def _timed(self, batches):
         while True:
-            started = time.time()
+            started = time.monotonic()
             batch = next(batches)
-            self._seconds += time.time() - started
+            self._seconds += time.monotonic() - started
             yield batch
 
     def _caught(self):

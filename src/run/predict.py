@@ -34,9 +34,9 @@ def predict_pair(input_a, input_b, out, net, weights, device, save_flo=False):
     flownet, session = load_flownet(net, weights, device, image_a.shape[:2])
     make_folder(out)
     with session:
-        started = time.time()
+        started = time.monotonic()
         flow = flownet(session, [image_a], [image_b])[0]  # (H, W, 2)
-        seconds = time.time() - started
+        seconds = time.monotonic() - started
     stem = os.path.join(out, os.path.splitext(os.path.basename(input_a))[0] + '_flow')
     write_image(stem + '.png', flow_to_color(flow))
     if save_flo:

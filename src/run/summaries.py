@@ -1,7 +1,13 @@
 """TensorBoard's event files, written from the host: numbers and pictures that were fetched, no operations."""
+import contextlib
+import os
+import socket
+import time
+
 import cv2
 import numpy as np
 
+from src.files import InputError, first_line, make_folder
 from src.flow.color import flow_to_color, largest_motion
 from src.tf import tf
 
@@ -9,14 +15,23 @@ from src.tf import tf
 class Summaries:
     """Writes the curves of a run to `folder`; a run that goes on appends to them.
 
+    At once and by itself: a tf.summary.FileWriter writes from a thread, where a full disk ends in a traceback.
+
     Args:
         step: the number of steps done; what an earlier, killed run wrote beyond it is hidden.
+
+    Raises:
+        InputError: here and in each call: the file cannot be written.
     """
 
     def __init__(self, folder, step):
-        self._writer = tf.summary.FileWriter(folder)
+        make_folder(folder)
+        self._path = os.path.join(folder, 'events.out.tfevents.%010d.%s.%d'
+                                  % (time.time(), socket.gethostname(), os.getpid()))
+        self._writer = tf.python_io.TFRecordWriter(self._path)
+        self._write(file_version='brain.Event:2')
         if step:
-            self._writer.add_session_log(tf.SessionLog(status=tf.SessionLog.START), step)
+            self._write(step=step, session_log=tf.SessionLog(status=tf.SessionLog.START))
 
     def add_scalars(self, step, values):
         """Adds {name: number} at a step."""
@@ -42,11 +57,25 @@ class Summaries:
                          for part, picture in pictures.items()])
 
     def close(self):
-        self._writer.close()
+        with _line_of(self._path):
+            self._writer.close()
 
     def _add(self, step, values):
-        self._writer.add_summary(tf.Summary(value=values), step)
-        self._writer.flush()
+        self._write(step=step, summary=tf.Summary(value=values))
+
+    def _write(self, **event):
+        with _line_of(self._path):
+            self._writer.write(tf.Event(wall_time=time.time(), **event).SerializeToString())
+            self._writer.flush()
+
+
+@contextlib.contextmanager
+def _line_of(path):
+    """Makes an error of TensorFlow's an InputError."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise InputError('%s: cannot be written (%s)' % (path, first_line(error)))
 
 
 def _encoded(picture):
