@@ -1,5 +1,6 @@
 # make demo: sets everything up, trains a small net on generated pairs, measures it, and infers a sample pair's flow.
 # make test: sets everything up and runs the tests.
+# make fuzz: reads files that are made wrong, for a minute or for SECONDS=600 (tests/fuzz/__main__.py).
 # PYTHON=python3.11 (say) chooses the interpreter; each has its own environment under .venv/.
 
 PYTHON ?= $(shell for p in python3.7 "$$(pyenv root 2>/dev/null)"/versions/3.7.*/bin/python3.7 python3; do \
@@ -7,7 +8,7 @@ PYTHON ?= $(shell for p in python3.7 "$$(pyenv root 2>/dev/null)"/versions/3.7.*
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 VENV := .venv/py$(VERSION)
 
-.PHONY: demo test smoke native venv clean
+.PHONY: demo test fuzz smoke native venv clean
 
 demo: venv
 	$(VENV)/bin/python -m src.native.build || echo "no native correlation: the demo goes on with stock operations"
@@ -15,6 +16,10 @@ demo: venv
 
 test: venv
 	$(VENV)/bin/python -m pytest tests
+
+SECONDS := 60
+fuzz: venv
+	$(VENV)/bin/python tests/fuzz --seconds $(SECONDS)
 
 # All stages of the training, from nothing to FlowNet2, on generated pairs and a step or so each.
 smoke: venv
