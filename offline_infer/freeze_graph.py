@@ -55,8 +55,8 @@ def compare(args, net, weights, device):
     height, width = args.image_size
     sample = generate(0, (max(64, height), max(64, width)))[0]  # smaller ones are not generated
     images = np.stack([sample.image_a, sample.image_b])[:, :height, :width]
-    with export.FrozenNet(args.output, device.config) as net:
-        flow = net(images[None].astype(np.float32) / 255)[0]  # (H, W, 2)
+    with export.FrozenNet(args.output, device.config) as frozen_net:
+        flow = frozen_net(images[None].astype(np.float32) / 255)[0]  # (H, W, 2)
     with tf.Graph().as_default():
         flownet, session = load_flownet(net, weights.path, device, args.image_size, args.batch_size)
         with session:
