@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 
 from src.files import InputError
-from src.flow.memory import read_bytes
 from src.flow.ppm import plain_ppm
 from src.flow.quiet import quiet
 from src.flow.whole import is_jpeg, is_whole
+from src.memory.pool import read_bytes
 
 _one_jpeg = threading.Lock()  # at a time, so that what libjpeg prints is about that one
 
