@@ -56,3 +56,17 @@ def save_net(prefix, net='S', width=WIDTH, change=None):
                 change(session)
             saver.save(session, str(prefix), write_meta_graph=False, write_state=False)
     return str(prefix)
+
+
+def children(parent):
+    """The processes that a process has started and that have not ended, a zombie counting as one that has."""
+    found = []
+    for name in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            with open('/proc/%s/stat' % name) as file:
+                state, its_parent = file.read().rpartition(')')[2].split()[:2]
+        except OSError:  # it ended meanwhile
+            continue
+        if int(its_parent) == parent and state != 'Z':
+            found.append(int(name))
+    return sorted(found)

@@ -62,5 +62,6 @@ def test_an_error_at_the_start_and_later(session, feeds_numpy):
     feed = Feed(numbered(3), feeds_numpy)
     feed.start(session)
     assert [feed.run(session, feed.tensors.y, {})[0] for _ in range(3)] == [0, 1, 2]
-    with pytest.raises(InputError, match='cut short'):
-        feed.run(session, feed.tensors.y, {})
+    for _ in range(1 if feeds_numpy else 2):
+        with pytest.raises(InputError, match='cut short'):
+            feed.run(session, feed.tensors.y, {})

@@ -1,4 +1,5 @@
 """Readers: fresh processes, whose end and whose parent's end, however they come, leave nothing behind."""
+import gc
 import os
 import signal
 import subprocess
@@ -9,10 +10,10 @@ import time
 import pytest
 
 import coded
+from running import ROOT, children
 from src.data.pipeline import training_batches
 from src.files import InputError
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PARENT = '''if True:
     import sys, time
     sys.path[:0] = [%r, %r]
@@ -24,18 +25,10 @@ PARENT = '''if True:
     time.sleep(60)''' % (ROOT, os.path.dirname(os.path.abspath(__file__)))
 
 
-def children(parent):
-    """The processes that a process has started and that have not ended, a zombie counting as one that has."""
-    found = []
-    for name in filter(str.isdigit, os.listdir('/proc')):
-        try:
-            with open('/proc/%s/stat' % name) as file:
-                state, its_parent = file.read().rpartition(')')[2].split()[:2]
-        except OSError:  # it ended meanwhile
-            continue
-        if int(its_parent) == parent and state != 'Z':
-            found.append(int(name))
-    return sorted(found)
+@pytest.fixture(autouse=True)
+def nothing_of_earlier_tests():
+    """A graph that earlier tests built may still hold its readers; it is gone when Python clears away."""
+    gc.collect()
 
 
 def own_readers():

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from dataset_files import write_sintel
-from running import ROOT, run, save_net
+from running import ROOT, children, run, save_net
 from src.memory.host import HostMemory
 from src.weights.checkpoint import Checkpoint
 from src.weights.keeper import latest
@@ -228,6 +228,24 @@ def test_the_last_net_is_trained_and_the_earlier_ones_are_not(place):
         decayed = np.allclose((new - old)[large], -1e-4 * np.sign(old[large]), atol=1e-6)
         assert decayed == (name.endswith('weights') and 'deconv' not in name and 'upsample' not in name) or not (
             large.any()), name
+
+
+def test_ctrl_c_ends_a_run_whose_disk_hangs(place):
+    running = process(place, 'stalled', train_step=10 ** 6)
+    try:
+        wait_for_step(place, 'stalled', running, 12)
+        for reader in children(running.pid):
+            os.kill(reader, signal.SIGSTOP)
+        history, before = place / 'stalled' / 'history.csv', None
+        while history.read_text() != before:  # as long as batches are left
+            before = history.read_text()
+            time.sleep(.5)
+        running.send_signal(signal.SIGINT)
+        err = running.communicate(timeout=10)[1]
+    finally:
+        running.kill()
+    assert running.returncode == 130 and err.count(b'\n') <= 1
+    assert latest(str(place / 'stalled')).endswith('-%d' % max(curves(place, 'stalled')[0]))
 
 
 def test_the_memory_of_the_batches_is_locked(place, monkeypatch):
