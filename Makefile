@@ -1,4 +1,4 @@
-# make demo: sets everything up, trains a small net on generated pairs, measures it, and infers a sample pair's flow.
+# make demo: sets everything up, infers a sample pair's flow, measures generated pairs and fine-tunes for a minute.
 # make test: sets everything up and runs the tests.
 # make fuzz: reads files that are made wrong, for a minute or for SECONDS=600 (tests/fuzz/__main__.py).
 # PYTHON=python3.11 (say) chooses the interpreter; each has its own environment under .venv/.

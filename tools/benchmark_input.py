@@ -26,10 +26,10 @@ def rates(step, batch_size, rounds, steps):
         step()
     found = []
     for _ in range(rounds):
-        started = time.time()
+        started = time.monotonic()
         for _ in range(steps):
             step()
-        found.append(steps * batch_size / (time.time() - started))
+        found.append(steps * batch_size / (time.monotonic() - started))
     return found
 
 

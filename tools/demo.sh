@@ -5,8 +5,7 @@ set -e
 root=$(dirname "$0")/..
 . "$root/tools/python.sh"
 cd "$root"
-PYTHON=$python
-export PYTHON
+export PYTHON="$python"  # for the scripts that are called from here
 pairs=demo/pairs run=demo/run
 
 baselines() {  # baselines DATASET LIST: the EPE of zero flow and of OpenCV's DIS on the same pairs

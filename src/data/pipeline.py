@@ -105,10 +105,15 @@ def random_crop(sample, size, rng):
     Raises:
         InputError: the image is smaller than that.
     """
+    check_holds(sample.name, sample.valid.shape, size)
     height, width = sample.valid.shape
-    if height < size[0] or width < size[1]:
-        raise InputError('%s is %d x %d (height x width), smaller than --image_size %d,%d'
-                         % (sample.name, height, width, size[0], size[1]))
     top, left = rng.randint(height - size[0] + 1), rng.randint(width - size[1] + 1)
     window = slice(top, top + size[0]), slice(left, left + size[1])
     return Sample(*[array[window] for array in sample[:4]], name=sample.name)
+
+
+def check_holds(name, size, crop_size):
+    """Raises an InputError if an image of `size` (H, W) is smaller than `crop_size`; `name` is what it says it of."""
+    if size[0] < crop_size[0] or size[1] < crop_size[1]:
+        raise InputError('%s is %d x %d (height x width), smaller than --image_size %d,%d'
+                         % ((name,) + tuple(size) + tuple(crop_size)))

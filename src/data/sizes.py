@@ -1,7 +1,6 @@
 """The sizes of a dataset's pairs, found before the first one is trained on."""
 from src.data.datasets import GeneratedPair
-from src.data.pipeline import prefetch
-from src.files import InputError
+from src.data.pipeline import check_holds, prefetch
 from src.flow.headers import image_size
 
 WORKERS = 16  # threads, which wait for the disk most of the time
@@ -21,10 +20,8 @@ def common_size(pairs, crop_size):
         InputError: a pair is smaller than crop_size, or its first image cannot be read.
     """
     examples = _examples(pairs)
-    for (height, width), name in examples.items():
-        if height < crop_size[0] or width < crop_size[1]:
-            raise InputError('%s is %d x %d (height x width), smaller than --image_size %d,%d'
-                             % (name, height, width, crop_size[0], crop_size[1]))
+    for size, name in examples.items():
+        check_holds(name, size, crop_size)
     return tuple(min(sides) for sides in zip(*examples)), len(examples)
 
 

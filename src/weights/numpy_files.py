@@ -8,7 +8,7 @@ import numpy as np
 
 from src.files import InputError
 from src.weights.mapped import Array, size_of
-from src.weights.pickled import DType, Latin1, Ndarray, load, text
+from src.weights.pickled import DType, Latin1, Ndarray, load
 
 MAGIC = b'\x93NUMPY'
 
