@@ -144,3 +144,11 @@ def test_numpy_is_all_that_is_needed():
     with open(metrics.__file__) as file:
         imports = [node for node in ast.walk(ast.parse(file.read())) if isinstance(node, (ast.Import, ast.ImportFrom))]
     assert [ast.dump(node) for node in imports] == [ast.dump(ast.parse('import numpy as np').body[0])]
+
+
+def test_the_error_of_each_pixel_and_values_as_text():
+    flow = np.array([[[4, 6], [1, np.nan]], [[1, 2], [-np.inf, 2]]], np.float32)
+    np.testing.assert_array_equal(metrics.endpoint_error(flow, np.full((2, 2, 2), [1, 2])), [[5, np.inf], [0, np.inf]])
+    assert [metrics.format_value(name, value) for name, value in (
+        ('EPE (pixels)', 1.23456), ('Fl-all', 12.3456), ('s40+', None), ('s0-10', math.inf))] == [
+            '1.235', '12.35%', '-', 'inf']

@@ -33,8 +33,7 @@ def sums(flow, truth, valid, occluded=None):
     _check_shapes(flow, truth, valid, occluded)
     valid = np.asarray(valid, bool)
     truth = np.asarray(truth)[valid].astype(np.float64)  # (pixels, 2)
-    error = _length(np.asarray(flow)[valid] - truth)  # (pixels,)
-    error[np.isnan(error)] = np.inf  # NaN would slip through every comparison below
+    error = endpoint_error(np.asarray(flow)[valid], truth)  # (pixels,)
     length = _length(truth)
 
     def share(wrong):
@@ -54,10 +53,24 @@ def sums(flow, truth, valid, occluded=None):
     return np.array(rows, np.float64)
 
 
+def endpoint_error(flow, truth):
+    """The end-point error of each pixel, float64 [...] of two flows [..., 2], in pixels; infinite where it is NaN."""
+    error = _length(np.asarray(flow) - np.asarray(truth, np.float64))
+    error[np.isnan(error)] = np.inf  # NaN would slip through every comparison
+    return error
+
+
 def values(sums):
     """From sums and weights (len(NAMES), 2) to a dict: name to pixels, for shares percent, None without weight."""
     return {name: (100 if name in SHARES else 1) * float(total / weight) if weight else None
             for name, (total, weight) in zip(NAMES, sums)}
+
+
+def format_value(name, value):
+    """A value of `values` as text: percent or pixels as the metric has them, '-' for None."""
+    if value is None:
+        return '-'
+    return ('%.2f%%' if name in SHARES else '%.3f') % value
 
 
 class Table:
@@ -98,7 +111,7 @@ class Table:
         rows.append(('all', table['all']))
         names = [name for name in NAMES if table['all'][name] is not None]
         lines = [['scene', 'pairs'] + names]
-        lines += [[scene, str(row['pairs'])] + [_cell(name, row[name]) for name in names] for scene, row in rows]
+        lines += [[scene, str(row['pairs'])] + [format_value(name, row[name]) for name in names] for scene, row in rows]
         return _aligned(lines)
 
 
@@ -110,14 +123,8 @@ def _check_shapes(flow, truth, valid, occluded):
             raise ValueError('%s %s does not fit the truth %s' % (name, np.shape(mask), np.shape(truth)))
 
 
-def _cell(name, value):
-    if value is None:
-        return '-'
-    return ('%.2f%%' if name in SHARES else '%.3f') % value
-
-
 def _length(vectors):
-    return np.sqrt(vectors[:, 0] ** 2 + vectors[:, 1] ** 2)
+    return np.sqrt(vectors[..., 0] ** 2 + vectors[..., 1] ** 2)
 
 
 def _row(pairs, sums):
