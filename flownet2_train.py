@@ -18,7 +18,7 @@ def main():
 
 
 def run(args, device, on_save):
-    settings = Settings.from_flags(args)
+    settings = Settings.from_flags(args, device.ranks)
     mixture, val = [find_mixture(args.dataset, split, args.status, settings.generated_size(), list_file)
                     for split, list_file in (('train', args.train_file), ('val', args.val_file))]
     train(settings, mixture, val.pairs, device, on_save)

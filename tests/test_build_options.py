@@ -8,7 +8,7 @@ import pytest
 from draw_weights import draw_by_name
 from running import WIDTH
 from src.data.samples import Batch
-from src.device import loss_scale
+from src.device import optimizers
 from src.device.device import Gpu
 from src.model import convolutions, layers
 from src.model.build_options import BuildOptions, building, current_options
@@ -65,14 +65,14 @@ def test_flow_is_nearly_that_of_float32(session):
 
 @pytest.mark.parametrize('scale, overflows', [(2. ** 10, False), (2. ** 100, True)])
 def test_a_step_that_overflows_changes_nothing_but_the_scale(session, monkeypatch, scale, overflows):
-    monkeypatch.setattr(loss_scale, 'INITIAL_SCALE', scale)
+    monkeypatch.setattr(optimizers, 'INITIAL_SCALE', scale)
     image_a, image_b = images()
     batch = Batch(image_a, image_b, flow=tf.ones(SHAPE + (2,)), valid=tf.fill(SHAPE, True))
     settings = Settings.from_flags(flags.train_flags(['--net', 'C', '--width', str(WIDTH), '--augment', 'none']))
     step = build_step(settings, batch, Gpu(precision='amp', trained=('',)))
     draw(session)
     before = session.run(tf.global_variables())
-    _, metrics = session.run([step.train_op, step.metrics], {step.learning_rate: 1e-4})
+    _, metrics = session.run([step.train_op, step.metrics], {step.learning_rate: 1e-4, step.wants_stop: 0})
     after = session.run(tf.global_variables())
     changed = {variable.op.name for variable, old, new in zip(tf.global_variables(), before, after)
                if (old != new).any()}
@@ -88,7 +88,7 @@ def test_a_step_that_overflows_changes_nothing_but_the_scale(session, monkeypatc
 def test_a_run_is_resumed_in_another_precision(session, tmp_path):
     weight = tf.get_variable('net/conv/weights', [2], initializer=tf.ones_initializer())
     saver = tf.train.Saver([weight])
-    loss_scale.LossScaledAdam(.1, .9, .999)
+    optimizers.LossScaledAdam(.1, .9, .999)
     session.run(tf.global_variables_initializer())
     path = saver.save(session, str(tmp_path / 'latest.ckpt-1'))
     session.run(tf.assign(weight, [3., 3.]))
@@ -96,13 +96,13 @@ def test_a_run_is_resumed_in_another_precision(session, tmp_path):
     checkpoint = Checkpoint(path)
     _restore(session, [checkpoint], checkpoint, [weight])
     assert session.run(weight).tolist() == [1, 1]
-    assert session.run('loss_scale/scale:0') == before == loss_scale.INITIAL_SCALE
+    assert session.run('loss_scale/scale:0') == before == optimizers.INITIAL_SCALE
 
 
 def test_the_scale_is_doubled_after_so_many_steps_without_an_overflow(session, monkeypatch):
-    monkeypatch.setattr(loss_scale, 'GROWTH_INTERVAL', 2)
+    monkeypatch.setattr(optimizers, 'GROWTH_INTERVAL', 2)
     weight, factor = tf.Variable(1.), tf.placeholder(tf.float32, [])
-    optimizer = loss_scale.LossScaledAdam(.1, .9, .999)
+    optimizer = optimizers.LossScaledAdam(.1, .9, .999)
     train_op = optimizer.apply_gradients(optimizer.compute_gradients(weight * factor, [weight]))
     session.run(tf.global_variables_initializer())
     scales = []
@@ -114,7 +114,7 @@ def test_the_scale_is_doubled_after_so_many_steps_without_an_overflow(session, m
 
 def test_the_steps_under_a_loss_scale_are_those_of_adam(session):
     weights = [tf.Variable([3., -2.]) for _ in range(2)]
-    for weight, kind in zip(weights, (loss_scale.LossScaledAdam, tf.train.AdamOptimizer)):
+    for weight, kind in zip(weights, (optimizers.LossScaledAdam, tf.train.AdamOptimizer)):
         optimizer = kind(.1, .9, .999)
         tf.add_to_collection('steps', optimizer.apply_gradients(
             optimizer.compute_gradients(tf.reduce_sum(weight ** 2), [weight])))

@@ -119,5 +119,5 @@ def test_what_every_device_has(gpus, npu_bridge, chip):
             optimizer.apply_gradients(optimizer.compute_gradients(weight * weight, [weight]))
             opened.fix_gradient_dtypes(graph)
             session.run(tf.global_variables_initializer())
-            opened.make_broadcast(tf.global_variables())(session)
+            session.run([opened.peers.broadcast(tf.global_variables()), opened.peers.barrier()])
             assert session.run(weight) == 1

@@ -1,7 +1,8 @@
 """What a device is to all that builds and runs graphs; CPUs and NVIDIA GPUs. (npu.py: NPUs; opening.py chooses.)"""
 import abc
 
-from src.device.loss_scale import LossScaledAdam
+from src.device.optimizers import Adam, LossScaledAdam
+from src.device.peers import Peers
 from src.memory.host import HostMemory, PageLocked
 from src.model.build_options import BuildOptions
 from src.tf import tf
@@ -21,31 +22,34 @@ class Device(abc.ABC):
         prefetch_device: TensorFlow's name of the device that tf.data copies batches to ahead of time, or None.
         memory: the HostMemory for batches.
         scales_loss: whether `adam` scales the loss, and skips steps whose gradients overflow.
-        rank, ranks: which of how many processes that train together; rank 0 alone validates and writes.
+        peers: the peers.Peers that it trains with; `rank` and `ranks` are theirs.
     """
     chip = None
     feeds_numpy = scales_loss = False
     prefetch_device = None
-    rank, ranks = 0, 1
 
-    def __init__(self, config, build_options=BuildOptions(), memory=None):
-        self.config, self.build_options, self.memory = config, build_options, memory or HostMemory()
+    def __init__(self, config, build_options=BuildOptions(), memory=None, peers=None):
+        self.config, self.build_options = config, build_options
+        self.memory, self.peers = memory or HostMemory(), peers or Peers()
         self.host_config = tf.ConfigProto(device_count={'GPU': 0})
 
     @abc.abstractmethod
     def adam(self, learning_rate, beta1, beta2):
-        """The optimizer as this device needs it: compute_gradients(loss, variables), apply_gradients(pairs)."""
+        """The optimizer as this device needs it: compute_gradients(loss, variables), apply_gradients(pairs).
+
+        The gradients are the means over all `peers`, so that all make the same step, or skip it.
+        """
 
     def fix_gradient_dtypes(self, graph):
         """Is called once the gradients are in the graph: what has to stay float32 may be marked there."""
 
-    def make_broadcast(self, variables):
-        """Adds to the graph what gives variables the values of rank 0 in all processes.
+    @property
+    def rank(self):
+        return self.peers.rank
 
-        Returns:
-            A function of a session that does it, called once before training.
-        """
-        return lambda session: None
+    @property
+    def ranks(self):
+        return self.peers.ranks
 
 
 class Cpu(Device):
@@ -61,7 +65,7 @@ class Cpu(Device):
                          BuildOptions(correlation=correlation, portable_ops=False, conv_as_1x1_sum=True))
 
     def adam(self, learning_rate, beta1, beta2):
-        return tf.train.AdamOptimizer(learning_rate, beta1, beta2)
+        return Adam(learning_rate, beta1, beta2, self.peers)
 
 
 class Gpu(Device):
@@ -89,5 +93,5 @@ class Gpu(Device):
         super().__init__(config, options, PageLocked(number))
 
     def adam(self, learning_rate, beta1, beta2):
-        kind = LossScaledAdam if self.scales_loss else tf.train.AdamOptimizer
-        return kind(learning_rate, beta1, beta2)
+        kind = LossScaledAdam if self.scales_loss else Adam
+        return kind(learning_rate, beta1, beta2, self.peers)

@@ -8,6 +8,7 @@ import re
 import typing
 
 from src.device.device import Device
+from src.device.peers import Peers
 from src.files import InputError, make_folder
 from src.model.build_options import BuildOptions
 from src.tf import tf
@@ -28,12 +29,6 @@ class NpuOptions(typing.NamedTuple):
         return cls(**{name: getattr(args, name) for name in cls._fields if hasattr(args, name)})
 
 
-class Ranks(typing.NamedTuple):
-    """Which of how many processes this one is; each has one NPU."""
-    rank: int
-    ranks: int
-
-
 class Npu(Device):
     """An NPU, or one of several that train together.
 
@@ -48,12 +43,12 @@ class Npu(Device):
 
     def __init__(self, training, options):
         self._options, self._bridge, self.scales_loss = options, _npu_bridge(), bool(options.loss_scale)
-        self.rank, self.ranks = ranks_of(os.environ)
         if training and options.precision_mode == 'allow_mix_precision' and not options.loss_scale:
             raise InputError('--precision_mode allow_mix_precision: needs a --loss_scale, such as 4294967296, lest '
                              'small gradients vanish')
-        super().__init__(_session_config(training, options, self.ranks),
-                         BuildOptions(keep_float32_scope=self._bridge.npu_scope.keep_dtype_scope))
+        peers = HcclPeers(self._bridge.hccl_ops, *ranks_of(os.environ))
+        super().__init__(_session_config(training, options, peers.ranks),
+                         BuildOptions(keep_float32_scope=self._bridge.npu_scope.keep_dtype_scope), peers=peers)
         self.host_config = _host_config()
 
     def adam(self, learning_rate, beta1, beta2):
@@ -78,18 +73,28 @@ class Npu(Device):
             if gradient and gradient.group(1) in kept:
                 op._set_attr('_keep_dtype', tf.AttrValue(i=kept[gradient.group(1)]))
 
-    def make_broadcast(self, variables):
-        """By HCCL's broadcast; of the floating-point variables alone."""
+
+class HcclPeers(Peers):
+    """Processes that reach each other through HCCL, Huawei's library for it."""
+
+    def __init__(self, hccl_ops, rank, ranks):
+        self._hccl_ops, self.rank, self.ranks = hccl_ops, rank, ranks
+
+    def mean(self, tensors):
         if self.ranks == 1:
-            return lambda session: None
-        floats = [variable for variable in variables if variable.dtype.base_dtype.is_floating]
-        broadcast = tf.group(*[tf.assign(variable, self._bridge.hccl_ops.broadcast(tensor=[variable], root_rank=0)[0])
-                               for variable in floats])
-        return lambda session: session.run(broadcast)
+            return list(tensors)
+        return [self._hccl_ops.allreduce(tensor, 'sum') / self.ranks for tensor in tensors]
+
+    def broadcast(self, variables):
+        if self.ranks == 1:
+            return tf.no_op()
+        return tf.group(*[tf.assign(variable, self._hccl_ops.broadcast(tensor=[variable], root_rank=0)[0])
+                          for variable in variables])
 
 
 def ranks_of(environment):
-    """The Ranks that the environment variables of Ascend's own launchers tell.
+    """(rank, ranks): which of how many processes this is, each with one NPU, as the environment variables of Ascend's
+    own launchers tell.
 
     Raises:
         InputError: one of several processes, but what they find each other by is missing.
@@ -104,7 +109,7 @@ def ranks_of(environment):
                 raise InputError('%s: not set; RANK_SIZE=%d processes need it (run_npu_8p.sh sets it)' % (name, ranks))
         if not os.path.isfile(environment['RANK_TABLE_FILE']):
             raise InputError('RANK_TABLE_FILE=%s: no such file' % environment['RANK_TABLE_FILE'])
-    return Ranks(rank, ranks)
+    return rank, ranks
 
 
 def _whole(environment, name, default, least):

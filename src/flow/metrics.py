@@ -96,8 +96,12 @@ class Table:
 
     def average_epe(self):
         """The mean over pairs of each pair's mean EPE, in pixels; NaN if no pixel is valid."""
-        average = values(self.total())[EPE_IMAGES]
-        return float('nan') if average is None else average
+        error, images = self.epe_of_images()
+        return error / images if images else float('nan')
+
+    def epe_of_images(self):
+        """The sum over pairs of each pair's mean EPE, in pixels, and how many have one."""
+        return [float(number) for number in self.total()[NAMES.index(EPE_IMAGES)]]
 
     def as_dict(self):
         """{'scenes': {scene: row}, 'all': row}, a row being {'pairs': int, name: float or None}, ready for JSON."""

@@ -112,7 +112,7 @@ def cache_frozen_weights(session):
 
     All functions of src/weights that set variables end with it. Inference went from 327 to 427 pairs/s by this, aligned
     channels and a correlation by matrix units together; training of the fusion net alone (batch 4) from 224 to 260, by
-    caching the nets below it and by loss_scale.py together.
+    caching the nets below it and by optimizers.py together.
     """
     session.run(session.graph.get_collection(_CACHE))
 

@@ -39,9 +39,10 @@ def weight_decay(variables):
 
 @keep_float32
 def endpoint_error(flow, truth, valid):
-    """Mean of |flow − truth| over the valid pixels of a batch: a progress figure; metrics.py measures."""
+    """The sum of |flow − truth| over the valid pixels of a batch, and their number: a progress figure; metrics.py
+    measures."""
     mask = tf.cast(valid, tf.float32)[..., None]
-    return tf.reduce_sum(channel_norm(flow - truth) * mask) / tf.maximum(tf.reduce_sum(mask), 1)
+    return tf.reduce_sum(channel_norm(flow - truth) * mask), tf.reduce_sum(mask)
 
 
 def _at_network_size(flow, valid):

@@ -53,7 +53,7 @@ class History:
     def _write(self, step, means):
         seconds, data_seconds = means.pop('seconds'), means.pop('data_seconds')
         rate = self._settings.learning_rate(step - 1)
-        pairs_per_second = self._settings.batch_size / seconds
+        pairs_per_second = self._settings.pairs_of_step() / seconds
         row = {name: '%.6g' % value for name, value in means.items()}
         self._append(dict(row, step=step, learning_rate=rate, pairs_per_s='%.4g' % pairs_per_second,
                           fp_bp_ms='%.1f' % (1000 * seconds), data_ms='%.1f' % (1000 * data_seconds)))

@@ -20,7 +20,8 @@ class Settings:
     val_file: str
     image_size: tuple  # (H, W) of the crops
     augment: str  # a table of augment_draws.TABLES
-    batch_size: int
+    batch_size: int  # pairs a step, of each of the ranks
+    ranks: int  # processes that train together
     num_workers: int
     seed: int
     train_step: int
@@ -42,9 +43,10 @@ class Settings:
     result: str
 
     @classmethod
-    def from_flags(cls, args):
-        """Takes the fields from parsed flags of the same names; InputError for values that do not go together."""
-        settings = cls(**{field.name: getattr(args, field.name) for field in dataclasses.fields(cls)})
+    def from_flags(cls, args, ranks=1):
+        """Takes the other fields from parsed flags of the same names; InputError for values that do not go together."""
+        values = dict(vars(args), ranks=ranks)
+        settings = cls(**{field.name: values[field.name] for field in dataclasses.fields(cls)})
         settings.check()
         return settings
 
@@ -63,6 +65,10 @@ class Settings:
     def generated_size(self):
         """(H, W) of pairs that are generated to train on: the crops, and room around them for the augmentation."""
         return tuple(side + (0 if self.augment == 'none' else MARGIN) for side in self.image_size)
+
+    def pairs_of_step(self):
+        """How many pairs all processes together take in a step."""
+        return self.ranks * self.batch_size
 
     def learning_rate(self, step):
         """The rate of a step, counted from 0."""

@@ -32,8 +32,10 @@ class BatchToAugment(typing.NamedTuple):
 class Step(typing.NamedTuple):
     """The graph of a training step."""
     learning_rate: tf.Tensor  # to be fed, a scalar
+    wants_stop: tf.Tensor  # to be fed, a scalar: 1 where this process is asked to stop, else 0
     train_op: tf.Tensor  # to be fetched: makes the step
-    metrics: dict  # to be fetched: {name: scalar}: loss, epe, gradient_norm, loss_level6, …
+    metrics: dict  # to be fetched: {name: scalar}, of all processes: loss, epe, gradient_norm, loss_level6, …
+    stops: tf.Tensor  # to be fetched: whether any process is asked to stop
     global_step: tf.Variable  # the number of steps made
     trained: list  # the variables that it changes
 
@@ -43,7 +45,8 @@ def batches(settings, mixture, start, device):
 
     Without augmentation, pairs are cropped at random to settings.image_size; else they come whole, or, where they are
     of several sizes, cropped at random to the largest size that all of them hold. The device.Device has the memory for
-    them and tells which of several processes this is, each with batches of its own.
+    them and tells which of several processes this is: each has its share of what one alone would have, the random
+    numbers included.
 
     Raises:
         InputError: before the first batch: a pair is smaller than settings.image_size, or too large to be augmented.
@@ -54,9 +57,11 @@ def batches(settings, mixture, start, device):
     rng = np.random.RandomState()  # to make one takes ten times as long as to seed it
     for step, batch in enumerate(stream, start):
         if settings.augment != 'none':
-            rng.seed([settings.seed, step * device.ranks + device.rank])
-            drawn = draw(rng, TABLES[settings.augment], settings.batch_size, size, settings.image_size, step)
-            batch = BatchToAugment(*batch, np.stack([drawn[name] for name in PARAMETERS]))
+            rng.seed([settings.seed, step])
+            drawn = draw(rng, TABLES[settings.augment], device.ranks * settings.batch_size, size, settings.image_size,
+                         step)
+            share = slice(device.rank * settings.batch_size, (device.rank + 1) * settings.batch_size)
+            batch = BatchToAugment(*batch, np.stack([drawn[name][share] for name in PARAMETERS]))
         yield batch
 
 
@@ -118,7 +123,12 @@ def _build_step(settings, batch, device):
     norm = tf.global_norm([gradient for gradient, _ in gradients])
     if device.scales_loss:  # such a step changes nothing but the scale
         norm = tf.where(tf.is_finite(norm), norm, tf.zeros_like(norm))
-    epe = endpoint_error(estimated, batch.flow, batch.valid)
-    metrics = collections.OrderedDict(loss=loss, epe=epe, gradient_norm=norm)
-    metrics.update(('loss_level%d' % level, term) for level, term in sorted(levels.items()))
-    return Step(learning_rate, train_op, metrics, global_step, trained)
+
+    # The figures of this process, and their means over all; of gradients they are means already.
+    wants_stop = tf.placeholder(tf.float32, [])
+    figures = [wants_stop, *endpoint_error(estimated, batch.flow, batch.valid), loss]
+    figures += [term for _, term in sorted(levels.items())]
+    stops, error, pixels, loss, *terms = tf.unstack(device.peers.mean([tf.stack(figures)])[0])
+    metrics = collections.OrderedDict(loss=loss, epe=error / tf.maximum(pixels, 1), gradient_norm=norm)
+    metrics.update(('loss_level%d' % level, term) for level, term in zip(sorted(levels), terms))
+    return Step(learning_rate, wants_stop, train_op, metrics, stops > 0, global_step, trained)

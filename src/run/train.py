@@ -6,20 +6,20 @@ import os
 import signal
 import typing
 
-from tqdm import tqdm
-
 from src.data.datasets import load
 from src.files import FolderLock, InputError, check_folder, make_folder, write_json
-from src.interrupts import asked, heard
+from src.device.peers import Peers
+from src.interrupts import asked, heard, noted, stop_wanted
 from src.run.evaluate import evaluate
+from src.run.exchange import Agreement, Exchange
 from src.run.feeding import Feed
-from src.run.history import History, Stopwatch
+from src.run.history import Stopwatch
 from src.run.inference import FlowNet
+from src.run.records import NoRecords, Records
 from src.run.settings import Settings
 from src.run.step import Step, augmented_on_host, batches, build_step
-from src.run.summaries import Summaries
 from src.tf import tf
-from src.weights.filling import describe, draw, restore, restore_parts
+from src.weights.filling import describe, draw, restore, restore_parts, share
 from src.weights.formats import open_weights
 from src.weights.keeper import Keeper, latest
 
@@ -32,7 +32,11 @@ class Run:
     step: Step
     flownet: FlowNet  # the net, for validation
     keeper: Keeper  # of checkpoints
-    broadcast: typing.Callable  # Device.make_broadcast's
+    peers: Peers
+    agreement: Agreement
+    exchange: Exchange  # of three numbers
+    broadcast: tf.Operation  # gives all processes rank 0's variables
+    barrier: tf.Operation  # ends when all processes run it
     val_pairs: list
     example_pairs: dict  # {'train', 'val': Sample}: the pairs whose flow is shown after each validation
     on_save: typing.Callable  # is called after each save and validation
@@ -49,12 +53,12 @@ def train(settings, mixture, val_pairs, device, on_save=lambda: None):
         settings: settings.Settings.
         mixture: data.mixture.Mixture of the pairs to train on.
         val_pairs: list of pairs to validate on.
-        device: the device.Device. Of several processes, only that of rank 0 validates and writes.
+        device: the device.Device. Of several processes, only that of rank 0 writes.
         on_save: is called after each save and validation.
 
     Raises:
-        InputError: something that the user gave does not fit, another run writes to settings.result, or the loss is
-            not finite.
+        InputError: something that the user gave does not fit, or is not the same in all processes, another run writes
+            to settings.result, or the loss is not finite.
     """
     check_folder(settings.result)
     with contextlib.nullcontext() if device.rank else FolderLock(settings.result) as lock:
@@ -72,22 +76,40 @@ def _train(settings, mixture, val_pairs, device, on_save, lock):
     # Build: the graph as a whole, for an Ascend takes minutes for what is added once it ran.
     run = _build(settings, mixture, val_pairs, device, resumed.step() if resumed else 0, on_save)
 
-    with tf.Session(config=device.config) as session:
+    with _together(device) as session:
         # Load: drawn values, those of the files above them, and rank 0's for all processes.
+        run.agreement.check(session)
         draw(session)
         _restore(session, sources, resumed, run.step.trained)
-        run.broadcast(session)
+        share(session, run.broadcast)
 
         # Start: nothing is written before everything that can be wrong has been seen.
         device.memory.lock()
         run.feed.start(session)
-        if device.rank:
-            _follow(run, session)
-            return
-        make_folder(settings.result)
-        lock.take()
-        write_json(os.path.join(settings.result, 'config.json'), dataclasses.asdict(settings))
-        _Loop(run, session).run()
+        with NoRecords() if device.rank else _records(run, session, lock) as records:
+            _Loop(run, session, records).run()
+
+
+@contextlib.contextmanager
+def _together(device):
+    """The session that trains, on the device and with its peers."""
+    try:
+        with tf.Session(device.peers.connect(), config=device.config) as session:
+            yield session
+    except tf.errors.OpError:
+        device.peers.explain()
+        raise
+    finally:
+        device.peers.leave()
+
+
+def _records(run, session, lock):
+    """The Records of a run that is to begin, or to go on."""
+    settings = run.settings
+    make_folder(settings.result)
+    lock.take()
+    write_json(os.path.join(settings.result, 'config.json'), dataclasses.asdict(settings))
+    return Records(settings, list(run.step.metrics), run.keeper, int(session.run(run.step.global_step)))
 
 
 def _build(settings, mixture, val_pairs, device, start, on_save):
@@ -103,8 +125,10 @@ def _build(settings, mixture, val_pairs, device, start, on_save):
     for sample in example_pairs.values():
         flownet.build(sample.valid.shape)
     keeper = Keeper(settings.result, tf.trainable_variables(), tf.global_variables())
-    return Run(settings, feed, step, flownet, keeper, device.make_broadcast(tf.global_variables()), val_pairs,
-               example_pairs, on_save)
+    agreement = Agreement(device.peers, settings, {
+        'the step to go on from': start, 'pairs to train on': len(mixture.pairs), 'pairs to validate on': len(val_pairs)})
+    return Run(settings, feed, step, flownet, keeper, device.peers, agreement, Exchange(device.peers, 3),
+               device.peers.broadcast(tf.global_variables()), device.peers.barrier(), val_pairs, example_pairs, on_save)
 
 
 def _resumed(settings):
@@ -144,76 +168,77 @@ def _restore(session, sources, resumed, trained):
         print('drawn (He): %d of %d variables' % (len(missing), len(tf.trainable_variables())), flush=True)
 
 
-def _make_step(run, session, done):
-    """Makes the step after `done` ones; returns its metrics, {name: number}."""
-    step = run.step
-    return run.feed.run(session, [step.train_op, step.metrics],
-                        {step.learning_rate: run.settings.learning_rate(done)})[1]
-
-
-def _follow(run, session):
-    """The steps of a process that is not the first of several: the same graph, and nothing is written."""
-    for done in range(int(session.run(run.step.global_step)), run.settings.train_step):
-        _make_step(run, session, done)
+class _Stopped(Exception):
+    """A validation that is broken off."""
 
 
 class _Loop:
-    """The steps of a Run in its session, and what they leave."""
+    """The steps of a Run in its session, in every process the same ones, and what they leave."""
 
-    def __init__(self, run, session):
-        self._run, self._session = run, session
+    def __init__(self, run, session, records):
+        self._run, self._session, self._records = run, session, records
 
     def run(self):
         """Steps until the last one; what interrupts it (Ctrl-C, SIGTERM) saves the state and is raised again."""
-        run, settings = self._run, self._run.settings
-        done = int(self._session.run(run.step.global_step))
-        with tqdm(total=settings.train_step, initial=done, unit='step', disable=None) as progress:
-            summaries = Summaries(os.path.join(settings.result, 'events'), done)
-            history = History(settings.result, done, settings, list(run.step.metrics), progress.write, summaries)
-            try:
-                with heard(signal.SIGINT, signal.SIGTERM):
-                    if done and not history.has_validation(done):  # the run was stopped while it validated
-                        self._save(done, history, summaries)
-                    while done < settings.train_step:
-                        done = self._advance(done, history, progress)
-                        if asked():
-                            raise KeyboardInterrupt
-                        self._save(done, history, summaries)
-            except KeyboardInterrupt:
-                done = int(self._session.run(run.step.global_step))
-                run.keeper.save_latest(self._session, done)
-                progress.write('stopped at step %d; go on with --resume_path %s' % (done, settings.result))
-                raise
-            finally:
-                summaries.close()
+        run, done = self._run, self._done()
+        try:
+            with (noted if run.peers.ranks > 1 else heard)(signal.SIGINT, signal.SIGTERM):
+                if self._any(self._records.lacks_validation(done)):
+                    self._save(done)
+                while done < run.settings.train_step:
+                    done = self._advance(done)
+                    self._save(done)
+        except KeyboardInterrupt:
+            self._records.stop(self._session, self._done())
+            if not asked():
+                self._session.run(run.barrier)
+            raise
+        self._session.run(run.barrier)  # no process ends before rank 0 has saved
 
-    def _save(self, done, history, summaries):
+    def _done(self):
+        return int(self._session.run(self._run.step.global_step))
+
+    def _any(self, fact):
+        """Whether something is so in any process."""
+        return self._run.exchange(self._session, [fact, 0, 0])[0] > 0
+
+    def _save(self, done):
         """Saves the state, validates and shows two pairs, every save_step steps and at the end."""
         run = self._run
         if done % run.settings.save_step and done != run.settings.train_step:
             return
-        run.keeper.save_latest(self._session, done)
-        epe = evaluate(self._flow_of, run.val_pairs)[0].average_epe()
-        history.add_validation(done, epe, run.keeper.save_if_best(self._session, epe))
-        for name, pair in run.example_pairs.items():
-            flow = self._flow_of([pair.image_a], [pair.image_b])[0]
-            summaries.add_pair(done, name, pair.image_a, pair.image_b, pair.flow, pair.valid, flow)
+        self._records.save(self._session, done)
+        epe = self._validate()
+        flows = {name: (pair, run.flownet(self._session, [pair.image_a], [pair.image_b])[0])
+                 for name, pair in run.example_pairs.items()}
+        self._records.add_validation(self._session, done, epe, flows)
         run.on_save()
 
+    def _validate(self):
+        """The EPE over the pairs of all processes, each of which measures its share."""
+        run, (error, images) = self._run, (0, 0)
+        with contextlib.suppress(_Stopped):
+            error, images = evaluate(self._flow_of, run.val_pairs[run.peers.rank::run.peers.ranks])[0].epe_of_images()
+        stops, error, images = run.exchange(self._session, [stop_wanted(), error, images])
+        if stops:
+            raise KeyboardInterrupt
+        return error / images if images else float('nan')
+
     def _flow_of(self, images_a, images_b):
+        if stop_wanted():
+            raise _Stopped
         return self._run.flownet(self._session, images_a, images_b)
 
-    def _advance(self, done, history, progress):
-        """One step; returns the number of steps done."""
-        watch = Stopwatch()
-        metrics = _make_step(self._run, self._session, done)
+    def _advance(self, done):
+        """One step; returns the number of steps done. KeyboardInterrupt, in all processes, if one is asked to stop."""
+        run, step, watch = self._run, self._run.step, Stopwatch()
+        fed = {step.learning_rate: run.settings.learning_rate(done), step.wants_stop: stop_wanted()}
+        _, metrics, stops = run.feed.run(self._session, [step.train_op, step.metrics, step.stops], fed)
         for name, value in metrics.items():
             if not math.isfinite(value):
                 raise InputError('step %d: %s is %s; the last checkpoint is as it was (a lower --learning_rates may '
                                  'help)' % (done + 1, name, value))
-        seconds = watch.lap()
-        history.add(done + 1, metrics, seconds, self._run.feed.lap())
-        progress.update()
-        progress.set_postfix({'loss': '%.3f' % metrics['loss'], 'EPE': '%.3f' % metrics['epe'],
-                              'pairs/s': '%.1f' % (self._run.settings.batch_size / seconds)}, refresh=False)
+        self._records.add_step(done + 1, metrics, watch.lap(), run.feed.lap())
+        if stops or asked():
+            raise KeyboardInterrupt
         return done + 1

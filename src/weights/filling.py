@@ -35,6 +35,12 @@ def assign(session, values):
     cache_frozen_weights(session)
 
 
+def share(session, broadcast):
+    """Runs the operation `broadcast`, which gives variables the values of another process."""
+    session.run(broadcast)
+    cache_frozen_weights(session)
+
+
 def never_drawn(getter, *args, **kwargs):
     """The custom_getter of variables that are filled before they are read: they are made without the operations that
     draw initial values, a fifth of the graph of a net."""

@@ -1,4 +1,8 @@
-"""Stands in for Huawei's npu_bridge: does on a CPU, for one process, what the real one is asked for, and records it."""
+"""Stands in for Huawei's npu_bridge: does on a CPU, for one process, what the real one is asked for, and records it.
+
+Of several processes it is as if all others held the same.
+"""
+import os
 import types
 
 from src.tf import tf
@@ -56,5 +60,10 @@ def _broadcast(tensor, root_rank, fusion=2, fusion_id=0, group='hccl_world_group
     return [tf.py_func(ran, tensor, tensor[0].dtype.base_dtype)]
 
 
+def _allreduce(tensor, reduction, fusion=1, fusion_id=-1, group='hccl_world_group'):
+    assert reduction == 'sum'
+    return tensor * int(os.environ['RANK_SIZE'])
+
+
 npu_scope = types.SimpleNamespace(keep_dtype_scope=_keep_dtype_scope)
-hccl_ops = types.SimpleNamespace(broadcast=_broadcast)
+hccl_ops = types.SimpleNamespace(allreduce=_allreduce, broadcast=_broadcast)

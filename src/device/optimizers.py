@@ -1,25 +1,39 @@
-"""Adam for half precision: under a loss scale that finds its own size."""
+"""Adam for several processes, and for half precision: under a loss scale that finds its own size."""
+from src.device.peers import Peers
 from src.tf import LOSS_SCALE, tf
 
 GROWTH_INTERVAL = 2000  # steps without an overflow, before the scale is doubled
 INITIAL_SCALE = 2. ** 15
 
 
-class LossScaledAdam(tf.train.AdamOptimizer):
+class Adam(tf.train.AdamOptimizer):
+    """Adam with gradients that are the means over all processes of `peers`, a peers.Peers."""
+
+    def __init__(self, learning_rate, beta1, beta2, peers=Peers()):
+        super().__init__(learning_rate, beta1, beta2)
+        self._peers = peers
+
+    def compute_gradients(self, loss, var_list=None):
+        """The gradients, [(gradient, variable), …]."""
+        gradients, variables = zip(*super().compute_gradients(loss, var_list))
+        return list(zip(self._peers.mean(gradients), variables))
+
+
+class LossScaledAdam(Adam):
     """Adam whose gradients are computed of a scaled loss (Mixed Precision Training, ICLR 2018, section 3.2).
 
     A step whose gradients overflow changes nothing and halves the scale. It is an Adam step of rate 0 and decays 1: no
     branch of the graph, as in TensorFlow's own, whose switches take longer than the updates do.
     """
 
-    def __init__(self, learning_rate, beta1, beta2):
-        super().__init__(learning_rate, beta1, beta2)
+    def __init__(self, learning_rate, beta1, beta2, peers=Peers()):
+        super().__init__(learning_rate, beta1, beta2, peers)
         with tf.variable_scope(LOSS_SCALE):
             first = tf.constant_initializer(INITIAL_SCALE)
             self._scale = tf.get_variable('scale', [], initializer=first, trainable=False)
             self._steps = tf.get_variable('steps', [], initializer=tf.zeros_initializer(), trainable=False)
 
-    def compute_gradients(self, loss, var_list):
+    def compute_gradients(self, loss, var_list=None):
         """The gradients of the loss itself, [(gradient, variable), …]; after an overflow, all are 0."""
         pairs = super().compute_gradients(loss * self._scale, var_list)
         gradients = [gradient / self._scale for gradient, _ in pairs]
