@@ -1,24 +1,39 @@
 #!/usr/bin/env python3
 """Measures the endpoint error of a net over pairs: flags → device → one call."""
 import src.starting  # noqa: F401, first of all: the others take seconds
-from src.data.mixture import find_mixture
+from src.data.benchmarks import find_benchmark
+from src.data.mixture import data_folders, find_mixture, one_folder
 from src.device.opening import device_from_flags
 from src.files import check_folder
+from src.paths import DEFAULT, default_weights
 from src.run import flags
-from src.run.evaluate import evaluate, report
 from src.run.inference import load_flownet
+from src.run.submission import check_vacant, write_submission
+from src.run.validate import validate
 
 
 def main():
     args = flags.val_flags()
-    pairs = find_mixture(args.dataset, args.split, args.status, args.image_size, args.test_file).pairs
+    if args.write_submission:
+        benchmark = find_benchmark(args.write_submission, one_folder(args.dataset))
+        check_vacant(args.result, benchmark)
+    else:
+        pairs = find_mixture(args.dataset, args.split, args.status, args.image_size, args.test_file).pairs
     device = device_from_flags(args)
     if args.result:
         check_folder(args.result)
+    if args.checkpoint == DEFAULT:
+        args.checkpoint = default_weights()  # so that metrics.json tells which they were
     flownet, session = load_flownet(args.net, args.checkpoint, device, args.image_size, args.batch_size)
     with session:
-        table, rate = evaluate(lambda a, b: flownet(session, a, b), pairs, args.batch_size)
-    report(table, rate, args.result, dict(vars(args), net=flownet.net))
+        def flow_of(images_a, images_b):
+            return flownet(session, images_a, images_b)
+
+        if args.write_submission:
+            write_submission(flow_of, benchmark, args.batch_size, args.result)
+        else:
+            validate(flow_of, pairs, args.batch_size, args.result, settings=dict(vars(args), net=flownet.net),
+                     folders=data_folders(args.dataset, args.test_file))
 
 
 if __name__ == '__main__':

@@ -14,8 +14,9 @@ BELOW = {  # what each floor may import of src, besides itself
     'src/model': {'src.files', 'src.tf', 'src.native'},
     'src/device': {'src.files', 'src.paths', 'src.tf', 'src.memory', 'src.data', 'src.native', 'src.model'},
     'src/weights': {'src.files', 'src.paths', 'src.tf', 'src.data', 'src.model'},
+    'src/report': {'src.files', 'src.flow'},
     'src/run': {'src.files', 'src.paths', 'src.interrupts', 'src.tf', 'src.memory', 'src.flow', 'src.data',
-                'src.model', 'src.device', 'src.weights'},
+                'src.model', 'src.device', 'src.weights', 'src.report'},
 }
 MODULES = sorted(os.path.relpath(path, ROOT) for path in glob.glob(os.path.join(ROOT, 'src', '**', '*.py'),
                                                                     recursive=True))

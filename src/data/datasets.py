@@ -68,13 +68,19 @@ def load(pair):
     """
     if isinstance(pair, GeneratedPair):
         return generate(pair.seed, pair.size, law=pair.law)[0]
-    image_a, image_b = read_image(pair.image_a), read_image(pair.image_b)
-    same_size(pair.image_a, image_a, pair.image_b, image_b)
+    image_a, image_b = load_images(pair)
     flow, valid = read_flow(pair.flow)
     same_size(pair.image_a, image_a, pair.flow, flow)
     if pair.max_motion and max(flow.max(), -flow.min()) > pair.max_motion:
         flow, valid = np.zeros_like(flow), np.zeros_like(valid)
     return Sample(image_a, image_b, flow, valid, pair.image_a)
+
+
+def load_images(pair):
+    """Reads the two images of a Pair, uint8 (H, W, 3) BGR; InputError if one cannot be read or their sizes differ."""
+    image_a, image_b = read_image(pair.image_a), read_image(pair.image_b)
+    same_size(pair.image_a, image_a, pair.image_b, image_b)
+    return image_a, image_b
 
 
 def load_with_occlusion(pair):

@@ -42,11 +42,23 @@ def find_mixture(text, split, status='clean', size=None, list_file=''):
         InputError: as parse_mixture, find_pairs and read_list.
     """
     if list_file:
-        kind, _, folder = text.partition(':')
-        return Mixture([read_list(list_file, folder if kind in KINDS else text, status)], [1])
+        return Mixture([read_list(list_file, one_folder(text), status)], [1])
     sources = parse_mixture(text)
     return Mixture([find_pairs(source, split, status, size) for source in sources],
                    [source.weight for source in sources])
+
+
+def data_folders(text, list_file=''):
+    """The folders that --dataset names, given the arguments of find_mixture; generated pairs have none."""
+    if list_file:
+        return [one_folder(text)]
+    return [source.path for source in parse_mixture(text) if source.kind != 'synthetic']
+
+
+def one_folder(text):
+    """The folder of a --dataset that is one, with or without its kind in front."""
+    kind, _, folder = text.partition(':')
+    return folder if kind in KINDS else text
 
 
 class Mixture:

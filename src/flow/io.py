@@ -19,6 +19,7 @@ from src.memory.pool import pooled_empty, read_bytes
 MIN_SIDE = 16  # pixels of an image that the networks can still halve
 FLO_MAGIC = 202021.25
 FLO_HEADER = struct.Struct('<fii')  # magic, width, height
+KITTI_LEAST, KITTI_MOST = -512, 512 - 1 / 64  # pixels that KITTI's 16-bit PNG holds
 PFM_HEADER = re.compile(rb'(P[Ff])\s+([-+]?\d{1,18})\s+([-+]?\d{1,18})\s+([-+]?[\d.]+(?:[eE][-+]?\d+)?)(?:\r\n|\s)')
 
 

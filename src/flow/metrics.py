@@ -73,6 +73,13 @@ def format_value(name, value):
     return ('%.2f%%' if name in SHARES else '%.3f') % value
 
 
+def aligned(lines):
+    """Lists of cells as text, the first column to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    form = '%%-%ds' % widths[0] + ''.join('  %%%ds' % width for width in widths[1:])
+    return '\n'.join(form % tuple(line) for line in lines)
+
+
 class Table:
     """Collects the sums of image pairs, per scene and in all."""
 
@@ -116,7 +123,7 @@ class Table:
         names = [name for name in NAMES if table['all'][name] is not None]
         lines = [['scene', 'pairs'] + names]
         lines += [[scene, str(row['pairs'])] + [format_value(name, row[name]) for name in names] for scene, row in rows]
-        return _aligned(lines)
+        return aligned(lines)
 
 
 def _check_shapes(flow, truth, valid, occluded):
@@ -135,10 +142,3 @@ def _row(pairs, sums):
     row = {'pairs': pairs}
     row.update(values(sums))
     return row
-
-
-def _aligned(lines):
-    """Lists of cells as text, the first column to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*lines)]
-    form = '%%-%ds' % widths[0] + ''.join('  %%%ds' % width for width in widths[1:])
-    return '\n'.join(form % tuple(line) for line in lines)

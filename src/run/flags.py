@@ -114,11 +114,18 @@ def val_flags(arguments=None):
     """Parses the flags of flownet2_val.py."""
     parser = Parser('Measures the endpoint error (EPE) of a net over pairs.')
     add_pairs_flags(parser)
-    parser.add_argument('--result', default='', help='folder for metrics.json')
+    parser.add_argument('--result', default='', help='folder for metrics.json, metrics.csv and report.html')
+    parser.add_argument('--write_submission', choices=('sintel', 'kitti'), help='instead of a measurement: the flows '
+                        'of the test set in --dataset, both passes of Sintel, as its server wants them, to --result')
     parser.add_argument('--batch_size', type=whole(1), default=1, help='pairs that run at once')
     _add_net_flags(parser)
     _add_checkpoint_flag(parser)
-    return parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
+    if args.write_submission and not args.result:
+        parser.error('--write_submission %s: needs --result, the folder to write to' % args.write_submission)
+    if args.write_submission and args.test_file:
+        parser.error('--write_submission %s: takes the whole test set, not a --test_file' % args.write_submission)
+    return args
 
 
 def add_pairs_flags(parser):

@@ -1,0 +1,51 @@
+"""HTML from Python: elements whose text is escaped unless it is HTML already, and the frame of a page."""
+import html
+import os
+import string
+
+VOID = ('br', 'img', 'input')  # elements without content
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+class Html(str):
+    """Text that is HTML already, and is not escaped again."""
+    __slots__ = ()
+
+
+def element(name, *content, **attributes):
+    """An element as Html.
+
+    Args:
+        content: text, numbers, which are escaped, and Html, which is not.
+        attributes: `class_` stands for class, `aria_sort` for aria-sort; True writes the name alone; None and False
+            leave it out.
+    """
+    written = ''.join(_attribute(key, value) for key, value in attributes.items() if value not in (None, False))
+    if name in VOID:
+        return Html('<%s%s>' % (name, written))
+    return Html('<%s%s>%s</%s>' % (name, written, joined(content), name))
+
+
+def joined(parts):
+    """Texts and Html, one behind the other, as Html."""
+    return Html(''.join(part if isinstance(part, Html) else html.escape(str(part)) for part in parts))
+
+
+def page(title, *content):
+    """A whole page of sections, in which the browser is told to fetch nothing: styles, scripts and images are inside.
+
+    Returns:
+        Its text.
+    """
+    return string.Template(_read('page.html')).substitute(
+        title=joined([title]), style=_read('page.css'), script=_read('page.js'), body=joined(content))
+
+
+def _attribute(key, value):
+    name = key.rstrip('_').replace('_', '-')
+    return ' ' + name if value is True else ' %s="%s"' % (name, html.escape(str(value)))
+
+
+def _read(name):
+    with open(os.path.join(HERE, name), encoding='utf-8') as file:
+        return file.read().rstrip('\n')

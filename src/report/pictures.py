@@ -1,0 +1,47 @@
+"""Pictures inside of a page: as data URIs of bounded size."""
+import base64
+
+import cv2
+import numpy as np
+
+from src.flow.draw import color_wheel
+from src.flow.errors import BRIGHTEST, shade, shades_to_color
+from src.report.html import element
+
+WIDEST = 640  # pixels; larger pictures are scaled down
+MOST_BYTES = 120000  # of a picture's file
+QUALITIES = (92, 84, 70, 50)  # of JPEG, tried in this order
+
+
+def data_uri(image):
+    """An image uint8 (H, W, 3) BGR as text for an img's src.
+
+    It is a PNG where that has no more than MOST_BYTES, else a JPEG; what even the coarsest JPEG does not hold is scaled
+    down once more. So no picture takes more than 4/3 of MOST_BYTES.
+    """
+    scale = min(1, WIDEST / max(image.shape[:2]))
+    while True:
+        size = [max(1, round(scale * side)) for side in image.shape[1::-1]]
+        scaled = cv2.resize(image, tuple(size), interpolation=cv2.INTER_AREA) if scale < 1 else image
+        for ending, options in [('png', [])] + [('jpeg', [cv2.IMWRITE_JPEG_QUALITY, value]) for value in QUALITIES]:
+            data = cv2.imencode('.' + ending, scaled, options)[1].tobytes()
+            if len(data) <= MOST_BYTES:
+                return 'data:image/%s;base64,%s' % (ending, base64.b64encode(data).decode('ascii'))
+        scale /= 2
+
+
+def wheel():
+    """The legend of flow colours."""
+    side = 88
+    return element('img', src=data_uri(color_wheel(size=side)[:side]), width=side, height=side, class_='wheel',
+                   alt='Red is to the right, yellow down, light blue to the left, violet up, white is no motion')
+
+
+def error_scale():
+    """The legend of error pictures: a bar from 0 to BRIGHTEST pixels, with ticks."""
+    colors = shades_to_color(np.linspace(0, 1, 9)[None])[0, :, ::-1].tolist()
+    gradient = 'background: linear-gradient(to right, %s)' % ', '.join('rgb(%d %d %d)' % tuple(c) for c in colors)
+    ticks = [element('span', '%d' % error if error < BRIGHTEST else '%d px' % error,
+                     style='left: %.1f%%' % (100 * shade(error))) for error in (0, 1, 3, 10, BRIGHTEST)]
+    return element('span', element('span', class_='gradient', style=gradient),
+                   element('span', *ticks, class_='ticks'), class_='scale')

@@ -1,0 +1,76 @@
+"""flownet2_val.py's work: measures a net, prints the table, and writes metrics.json, metrics.csv and report.html."""
+import os
+
+import numpy as np
+from tqdm import tqdm
+
+from src.data.datasets import GeneratedPair, load
+from src.files import make_folder, write_text
+from src.flow.color import flow_to_color, largest_motion
+from src.flow.errors import error_histogram, error_to_color
+from src.flow.metrics import EPE_IMAGES
+from src.report.pictures import data_uri
+from src.report.results import REPORT, PairResult, write_metrics
+from src.report.validation import ShownPair, choose, validation_page
+from src.run.evaluate import evaluate
+
+
+def validate(flow_of, pairs, batch_size, result='', settings=None, folders=()):
+    """Prints the table, the line `Average EPE = …` and the rate; writes the same, and more, to the folder `result`.
+
+    Of each pair its numbers alone are kept; the few that the report shows run a second time.
+
+    Args:
+        flow_of, pairs, batch_size: as evaluate takes them.
+        result: the folder, made if missing; empty writes nothing.
+        settings: a dict of what is measured, to be kept with it.
+        folders: data folders, which the names of the files are relative to.
+
+    Raises:
+        InputError: a file of a pair cannot be read, or the folder cannot be written.
+    """
+    results = []
+
+    def keep(pair, sample, flow, sums):
+        results.append(PairResult(pair.scene, *_names(pair, folders), size=sample.valid.shape, sums=sums,
+                                  histogram=error_histogram(flow, sample.flow, sample.valid)))
+
+    table, rate = evaluate(flow_of, pairs, batch_size, on_pair=keep if result else None)
+    print(table.format())
+    print('Average EPE = %.4f' % table.average_epe())
+    print('%d pairs, %.2f pairs/s' % (len(pairs), rate), flush=True)
+    if result:
+        make_folder(result)
+        metrics = write_metrics(result, table, rate, settings, results)
+        chosen = choose([one.values()[EPE_IMAGES] for one in results])
+        shown = [_show(flow_of, pairs[number], group, number)
+                 for group, number in tqdm(chosen, desc='report', unit='pair', disable=None, leave=False)]
+        path = os.path.join(result, REPORT)
+        write_text(path, validation_page(metrics, results, shown))
+        print('report: %s' % path, flush=True)
+
+
+def _show(flow_of, pair, group, number):
+    """Runs a pair again and draws it: a ShownPair."""
+    sample = load(pair)
+    flow = np.asarray(flow_of([sample.image_a], [sample.image_b])[0])
+    most = largest_motion(sample.flow, sample.valid)
+    images = {'a': sample.image_a, 'b': sample.image_b,
+              'truth': flow_to_color(sample.flow, most, sample.valid), 'flow': flow_to_color(flow, most),
+              'error': error_to_color(flow, sample.flow, sample.valid)}
+    return ShownPair(group, number, most, {name: data_uri(image) for name, image in images.items()})
+
+
+def _names(pair, folders):
+    """How a result calls the images A and B of a pair: by their paths in their data folder."""
+    if isinstance(pair, GeneratedPair):
+        return 'synthetic %s %s' % (pair.law, pair.seed), ''
+    return [_inside(path, folders) for path in (pair.image_a, pair.image_b)]
+
+
+def _inside(path, folders):
+    for folder in folders:
+        start = os.path.join(folder, '')
+        if path.startswith(start):
+            return path[len(start):]
+    return path
