@@ -1,14 +1,19 @@
 """Small data sets on the disk whose flow is known: textures that move by whole pixels."""
-import collections
 import os
+import typing
 
 import cv2
 import numpy as np
 
 from src.flow.io import write_flo, write_image
 
-Scene = collections.namedtuple('Scene', 'pairs size shift')
-Scene.__doc__ = """How many pairs, of which (H, W), and the motion (u, v) in whole pixels from frame to frame."""
+
+class Scene(typing.NamedTuple):
+    """A scene to be written."""
+    pairs: int
+    size: tuple  # (H, W)
+    shift: tuple  # (u, v), the motion in whole pixels from frame to frame
+
 
 ONE_SCENE = {'alley': Scene(3, (64, 64), (3, -2))}
 

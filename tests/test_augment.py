@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from augmenting import CROP, ROUND, SOURCE, graph_of, images, matrix_of, move, numbers, run
+from augmentation_graph import CROP, ROUND, SOURCE, graph_of, images, matrix_of, move, params_of, run
 from src.model.augment import augment
 from src.model.augment_draws import TABLES, draw, identity
 from src.model.ops import warp
@@ -14,7 +14,7 @@ from src.tf import tf
 # ---- identity
 
 @pytest.mark.parametrize('crop', [CROP, SOURCE, (39, 57)])
-def test_neutral_numbers_change_nothing(crop):
+def test_neutral_params_change_nothing(crop):
     image_a, image_b = images(1)
     valid = np.random.RandomState(2).rand(2, *SOURCE) > .3
     flow = np.random.RandomState(3).normal(0, 30, (2,) + SOURCE + (2,)).astype(np.float32) * valid[..., None]
@@ -27,8 +27,8 @@ def test_neutral_numbers_change_nothing(crop):
 def test_a_neutral_pair_is_left_alone_beside_another():
     image_a, image_b = images(4)
     flow, valid = np.ones((2,) + SOURCE + (2,)), np.ones((2,) + SOURCE)
-    draws = draw(np.random.RandomState(5), TABLES['paper'], 2, SOURCE, CROP, 0)
-    both = {name: np.array([value[0], draws[name][1]]) for name, value in identity(2).items()}
+    params = draw(np.random.RandomState(5), TABLES['paper'], 2, SOURCE, CROP, 0)
+    both = {name: np.array([value[0], params[name][1]]) for name, value in identity(2).items()}
     crop_a, crop_b, moved, _ = run(image_a, image_b, flow, valid, both, CROP)
     np.testing.assert_array_equal(crop_a[0], image_a[0, 16:56, 20:76])
     np.testing.assert_array_equal(crop_b[0], image_b[0, 16:56, 20:76])
@@ -51,46 +51,46 @@ def test_each_motion_of_a_frame_gives_the_flow_of_its_closed_form():
         (dict(second_rotate=.2), (cos * (x + u) + sin * (y + v) - x, cos * (y + v) - sin * (x + u) - y)),
         (dict(second_zoom=1.1), (1.1 * (x + u) - x, 1.1 * (y + v) - y)),
     ]
-    moved, valid = move(np.full(SOURCE + (2,), (3.5, -2.25)), numbers(*[change for change, _ in cases]))
+    moved, valid = move(np.full(SOURCE + (2,), (3.5, -2.25)), params_of(*[change for change, _ in cases]))
     assert valid.all()
     for (change, expected), flow in zip(cases, moved):
         np.testing.assert_allclose(flow, np.stack(expected, axis=-1), err_msg=str(change), **ROUND)
 
 
 def test_an_affine_flow_stays_affine():
-    draws = draw(np.random.RandomState(0), TABLES['paper'], 4, SOURCE, CROP, 10 ** 6)
+    params = draw(np.random.RandomState(0), TABLES['paper'], 4, SOURCE, CROP, 10 ** 6)
     field = np.array([[1.03, -.02, 2], [.01, .98, -3], [0, 0, 1]])  # where in the second frame each pixel is seen
     y, x = np.mgrid[:SOURCE[0], :SOURCE[1]]
     flow = np.stack([x, y, np.ones_like(x)], axis=-1) @ (field - np.eye(3)).T
-    moved, _ = move(flow[..., :2], draws)
+    moved, _ = move(flow[..., :2], params)
 
     y, x = np.mgrid[:CROP[0], :CROP[1]]
     for pair in range(4):
-        whole = np.linalg.inv(matrix_of(draws, pair, True)) @ field @ matrix_of(draws, pair, False)
+        whole = np.linalg.inv(matrix_of(params, pair, True)) @ field @ matrix_of(params, pair, False)
         expected = np.stack([x, y, np.ones_like(x)], axis=-1) @ (whole - np.eye(3)).T
         np.testing.assert_allclose(moved[pair], expected[..., :2], atol=.06)  # the flow of the nearest pixel
 
 
 def test_what_stands_still_under_one_geometry_stays():
-    draws = numbers(dict(translate_x=.07, translate_y=-.04, rotate=-.3, zoom=1.3, squeeze=.9), dict(rotate=.4))
-    np.testing.assert_allclose(move(np.zeros(SOURCE + (2,)), draws)[0], 0, **ROUND)
+    params = params_of(dict(translate_x=.07, translate_y=-.04, rotate=-.3, zoom=1.3, squeeze=.9), dict(rotate=.4))
+    np.testing.assert_allclose(move(np.zeros(SOURCE + (2,)), params)[0], 0, **ROUND)
 
 
 def test_valid_goes_with_the_flow():
     valid = np.random.RandomState(6).rand(*SOURCE) > .5
     flow = np.random.RandomState(7).normal(0, 5, SOURCE + (2,)) * valid[..., None]
-    draws = numbers(dict(rotate=.3, zoom=1.2), {})
-    (moved, _), (known, _) = move(flow, draws, valid)
+    params = params_of(dict(rotate=.3, zoom=1.2), {})
+    (moved, _), (known, _) = move(flow, params, valid)
     for row in range(0, CROP[0], 7):
         for column in range(0, CROP[1], 5):
-            x, y, _ = matrix_of(draws, 0, False) @ (column, row, 1)
+            x, y, _ = matrix_of(params, 0, False) @ (column, row, 1)
             assert known[row, column] == valid[int(y + .5), int(x + .5)]
     assert known.any() and not known.all()
     np.testing.assert_array_equal(moved[~known], 0)
 
 
 def test_a_partner_outside_is_valid_and_a_place_outside_is_not():
-    _, known = move(np.full(SOURCE + (2,), 500.), numbers({}, dict(translate_x=.5)))
+    _, known = move(np.full(SOURCE + (2,), 500.), params_of({}, dict(translate_x=.5)))
     assert known[0].all()
     assert known[1, :, :-8].all() and not known[1, :, -8:].any()  # 28 pixels, 8 more than there are
 
@@ -103,9 +103,9 @@ def test_second_image_warped_back_is_the_first():
     y, x = np.mgrid[:SOURCE[0], :SOURCE[1]].astype(np.float64)
     u, v = 2 + 2 * np.sin(y / 20), -1 + 2 * np.cos(x / 25)
     fields = picture(x + u, y + v), picture(x, y), np.stack([u, v], axis=-1), np.ones(SOURCE)
-    draws = draw(np.random.RandomState(1), TABLES['paper'], 4, SOURCE, CROP, 10 ** 6)
-    draws = dict(identity(4), **{name: draws[name] for step in TABLES['paper'][:2] for name in step})
-    crop_a, crop_b, flow, valid = run(*[np.stack([field] * 4) for field in fields], draws=draws, crop_size=CROP)
+    params = draw(np.random.RandomState(1), TABLES['paper'], 4, SOURCE, CROP, 10 ** 6)
+    params = dict(identity(4), **{name: params[name] for step in TABLES['paper'][:2] for name in step})
+    crop_a, crop_b, flow, valid = run(*[np.stack([field] * 4) for field in fields], params=params, crop_size=CROP)
     with tf.Graph().as_default(), tf.Session() as session:
         warped = session.run(warp(tf.constant(crop_b), tf.constant(flow)))
 
@@ -124,11 +124,11 @@ def test_xla_compiles_it_whole(session):
     """One operation that it does not take, and TensorFlow leaves it and the whole net uncompiled."""
     size, crop, random = (24, 32), (16, 16), np.random.RandomState(17)
     pair, flow = images(18, 1, size), random.normal(0, 9, (1,) + size + (2,)).astype(np.float32)
-    draws = draw(random, TABLES['paper'], 1, size, crop, 10 ** 6)
-    arguments = [*pair, flow, random.uniform(size=(1,) + size) < .8] + list(draws.values())
+    params = draw(random, TABLES['paper'], 1, size, crop, 10 ** 6)
+    arguments = [*pair, flow, random.uniform(size=(1,) + size) < .8] + list(params.values())
     expected = graph_of(1, size, crop)(*arguments)
     compiled = tf.xla.experimental.compile(
-        lambda *fields: augment(*fields[:4], draws=dict(zip(draws, fields[4:])), crop_size=crop),
+        lambda *fields: augment(*fields[:4], params=dict(zip(params, fields[4:])), crop_size=crop),
         [tf.constant(argument) for argument in arguments])
     for one, other in zip(session.run(compiled), expected):
         np.testing.assert_allclose(one, other, **ROUND)

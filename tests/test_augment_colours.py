@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 
-from augmenting import CROP, ROUND, SOURCE, images, numbers, run
+from augmentation_graph import CROP, ROUND, SOURCE, images, params_of, run
 from src.model.augment_draws import TABLES, draw, identity
 
 AXES = np.array([[.51, .56, .65], [.79, .01, -.62], [.35, -.83, .44]])
@@ -61,14 +61,14 @@ def test_colours_are_those_of_the_formulas():
     pair[:, 1] = random.randint(0, 256, (2,) + size + (1,))  # grey
     pair[:, 2] = random.randint(0, 40, (2,) + size + (1,))  # dark grey: next to nothing along two axes
     pair[:, 3] = random.randint(0, 4, (2,) + size + (3,))  # all but black
-    draws = draw(random, TABLES['paper'], batch, size, size, 10 ** 6)
+    params = draw(random, TABLES['paper'], batch, size, size, 10 ** 6)
     colours = [name for step in TABLES['paper'][2:] for name in step if name != 'noise']
-    draws = dict(identity(batch), **{name: draws[name] for name in colours})
-    results = run(*pair, flow=np.zeros((batch,) + size + (2,)), valid=np.ones((batch,) + size), draws=draws,
+    params = dict(identity(batch), **{name: params[name] for name in colours})
+    results = run(*pair, flow=np.zeros((batch,) + size + (2,)), valid=np.ones((batch,) + size), params=params,
                   crop_size=size)
     for frame in (0, 1):
         for index in range(batch):
-            number = {name: float(value[index]) for name, value in draws.items()}
+            number = {name: float(value[index]) for name, value in params.items()}
             expected = by_pixel(pair[frame, index], number, second=frame == 1)
             np.testing.assert_allclose(results[frame][index], expected, rtol=0, atol=.02)
     assert np.abs(results[0] - pair[0])[[0, 4, 5]].mean() > 10
@@ -76,16 +76,16 @@ def test_colours_are_those_of_the_formulas():
 
 def test_colours_are_measured_in_the_whole_image():
     image_a, image_b = images(15)
-    draws = numbers(dict(col_rotate=.8, sat_mult=.7), dict(lmult_pow=.9))
+    params = params_of(dict(col_rotate=.8, sat_mult=.7), dict(lmult_pow=.9))
     flow, valid = np.zeros((2,) + SOURCE + (2,)), np.ones((2,) + SOURCE)
-    part, whole = [run(image_a, image_b, flow, valid, draws, crop)[0] for crop in (CROP, SOURCE)]
+    part, whole = [run(image_a, image_b, flow, valid, params, crop)[0] for crop in (CROP, SOURCE)]
     np.testing.assert_allclose(part, whole[:, 16:56, 20:76], **ROUND)
 
 
 def test_noise_is_gaussian():
     grey = np.full((2,) + SOURCE + (3,), 128.)
-    draws = dict(identity(2), noise=np.float32([.05, .02]), noise_seed=np.float32([77, 5]))
-    results = run(grey, grey, np.zeros((2,) + SOURCE + (2,)), np.ones((2,) + SOURCE), draws, SOURCE)[:2]
+    params = dict(identity(2), noise=np.float32([.05, .02]), noise_seed=np.float32([77, 5]))
+    results = run(grey, grey, np.zeros((2,) + SOURCE + (2,)), np.ones((2,) + SOURCE), params, SOURCE)[:2]
     for noise in results:
         for pair, sigma in ((0, .05), (1, .02)):
             values = (noise[pair] - 128) / (255 * sigma)

@@ -1,27 +1,27 @@
-"""The numbers of the augmentation: drawn as the tables say, so that crops lie inside."""
+"""The parameters of the augmentation: drawn as the tables say, so that crops lie inside."""
 import math
 
 import numpy as np
 import pytest
 
-from augmenting import CHAIRS, CROP, SOURCE, images, matrix_of, run
+from augmentation_graph import CHAIRS, CROP, SOURCE, images, matrix_of, run
 from src.model.augment_draws import TABLES, Table, draw, gaussian, identity, second_spread, uniform
 
 
-def corners(draws, second, source, crop):
+def corners(params, second, source, crop):
     """x and y in the source of the four corner pixels of each crop: (batch, 4, 2)."""
     ends = np.array([(x, y, 1) for x in (0, crop[1] - 1) for y in (0, crop[0] - 1)])
-    return np.array([(ends @ matrix_of(draws, pair, second, source, crop).T)[:, :2]
-                     for pair in range(len(draws['zoom']))])
+    return np.array([(ends @ matrix_of(params, pair, second, source, crop).T)[:, :2]
+                     for pair in range(len(params['zoom']))])
 
 
 def test_every_crop_lies_inside_in_both_frames():
-    draws = draw(np.random.RandomState(8), TABLES['paper'], 400, *CHAIRS, iteration=10 ** 6)
+    params = draw(np.random.RandomState(8), TABLES['paper'], 400, *CHAIRS, iteration=10 ** 6)
     for second in (False, True):
-        places = corners(draws, second, *CHAIRS)
+        places = corners(params, second, *CHAIRS)
         assert (places > -1e-3).all() and (places < np.array(CHAIRS[0][::-1]) - 1 + 1e-3).all()
-    assert np.mean(draws['translate_x'] == 0) < .02
-    assert np.mean(draws['second_rotate'] == 0) < .05
+    assert np.mean(params['translate_x'] == 0) < .02
+    assert np.mean(params['second_rotate'] == 0) < .05
 
 
 def test_a_geometry_that_never_fits_is_left_out():
@@ -50,10 +50,10 @@ def test_spread_of_the_second_frame():
 
 @pytest.mark.parametrize('iteration', [0, 50000])
 def test_draws_follow_the_table(iteration):
-    draws = draw(np.random.RandomState(10), TABLES['paper'], 2000, (4000, 4000), (20, 20), iteration)  # all fits
+    params = draw(np.random.RandomState(10), TABLES['paper'], 2000, (4000, 4000), (20, 20), iteration)  # all fits
     for step, rows in zip(Table._fields, TABLES['paper']):
         for name, row in rows.items():
-            values = np.log(draws[name].astype(np.float64)) if row.exp else draws[name]
+            values = np.log(params[name].astype(np.float64)) if row.exp else params[name]
             spread = row.spread * (second_spread(iteration) if step.startswith('second') else 1)
             deviation = spread / math.sqrt(3) if row.kind == 'uniform' else spread
             assert np.mean(values) == pytest.approx(row.mean, abs=4 * deviation / math.sqrt(2000)), name
@@ -83,7 +83,7 @@ def test_the_seed_decides():
     pair = images(12)
     rest = np.zeros((2,) + SOURCE + (2,)), np.ones((2,) + SOURCE)
     other = dict(first, noise_seed=first['noise_seed'] + 1)
-    one, two, three = [run(*pair, *rest, draws=draws, crop_size=CROP) for draws in (first, again, other)]
+    one, two, three = [run(*pair, *rest, params=params, crop_size=CROP) for params in (first, again, other)]
     for field, same in zip(one, two):
         np.testing.assert_array_equal(field, same)
     assert (one[0] != three[0]).mean() > .9 and (one[1] != three[1]).mean() > .9

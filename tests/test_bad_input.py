@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dataset_files import texture, write_list, write_sintel
-from running import ROOT, run, save_net
+from script_runner import ROOT, run, save_net
 from src.flow.io import write_image
 from src.tf import tf
 from src.weights.filling import assign

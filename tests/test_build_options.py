@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from draw_weights import draw_by_name
-from running import WIDTH
+from script_runner import WIDTH
 from src.data.samples import Batch
 from src.device import optimizers
 from src.device.device import Gpu

@@ -4,8 +4,8 @@ import os
 import numpy as np
 import pytest
 
-from messages import message
-from running import save_net
+from error_lines import message
+from script_runner import save_net
 from src.device.device import Cpu
 from src.run import flags
 from src.run.inference import FlowNet, load_flownet
@@ -174,8 +174,8 @@ def test_each_checkpoint_adds_its_nets_whatever_their_scope(tmp_path, session):
     net = nets(session, '2/CSS/CS/C', '2/CSS/S', '2/SD', '2/fuse')
     reports, missing = restore_parts(session, [css, sd], net, optional=net[3:])
     np.testing.assert_array_equal(session.run(net), [[1, 1], [2, 2], [3, 3], [7, 7]])
-    assert missing == ['2/fuse/l/a'] and [report.loaded for report in reports] == [['2/CSS/CS/C/l/a', '2/CSS/S/l/a'],
-                                                                               ['2/SD/l/a']]
+    assert missing == ['2/fuse/l/a']
+    assert [report.loaded for report in reports] == [['2/CSS/CS/C/l/a', '2/CSS/S/l/a'], ['2/SD/l/a']]
     assert '  2/SD (1) from SD' in describe(sd, reports[1])
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dataset_files import Scene, constant_flow, moved, texture, write_list, write_pairs, write_sintel
-from messages import message
+from error_lines import message
 from src.data.datasets import load, read_list
 from src.flow.io import write_flo, write_image
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from dataset_files import write_pairs
-from messages import message
-from running import ROOT
+from error_lines import message
+from script_runner import ROOT
 from src.data.datasets import Sample, load, read_list
 from src.data.pipeline import training_batches
 from src.data.prepared import Writer

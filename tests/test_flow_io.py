@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from messages import message
+from error_lines import message
 from src.flow import io
 
 FLOW = np.array([[[1, -2], [3.5, 4]], [[0, 0], [-5, 6.25]], [[7, 8], [9, 10]]], np.float32)  # (3, 2, 2)

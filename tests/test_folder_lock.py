@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from dataset_files import write_sintel
-from messages import message
-from running import ROOT, run
+from error_lines import message
+from script_runner import ROOT, run
 from src.files import FolderLock
 from src.run import train
 
@@ -68,8 +68,8 @@ def test_a_disk_without_locks_is_told_and_used(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(fcntl, 'flock', flock)
     with FolderLock(str(tmp_path)) as lock:
         lock.take()
-    assert capsys.readouterr().out == (
-        '%s: this disk has no locks (No locks available); make sure that no other run writes to the folder\n' % tmp_path)
+    assert capsys.readouterr().out == ('%s: this disk has no locks (No locks available); make sure that no other run '
+                                       'writes to the folder\n' % tmp_path)
 
 
 def test_a_folder_that_is_not_there(tmp_path):

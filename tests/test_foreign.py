@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import weight_writers
-from messages import message
+from error_lines import message
 from src.weights import names, numpy_files, pickled, pytorch, zipped
 from src.weights.foreign import ForeignWeights
 from src.weights.mapped import Array, Bytes

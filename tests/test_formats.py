@@ -4,8 +4,8 @@ import os
 import numpy as np
 import pytest
 
-from messages import message
-from running import run, save_net
+from error_lines import message
+from script_runner import run, save_net
 from src.run.inference import FlowNet
 from src.tf import tf
 from src.weights.checkpoint import Checkpoint
@@ -72,8 +72,8 @@ def test_a_checkpoint_of_tensorflows_first_format(tmp_path):
     with tf.Graph().as_default(), tf.Session() as session:
         tf.Variable(np.ones(2, np.float32), name='N/a')
         session.run(tf.global_variables_initializer())
-        tf.train.Saver(write_version=tf.train.SaverDef.V1).save(session, path, write_meta_graph=False,
-                                                               write_state=False)
+        saver = tf.train.Saver(write_version=tf.train.SaverDef.V1)
+        saver.save(session, path, write_meta_graph=False, write_state=False)
     assert open_weights(path).read('N/a', np.float32).tolist() == [1, 1]
 
 
@@ -127,7 +127,8 @@ def images(tmp_path):
     import cv2
     for name in 'ab':
         cv2.imwrite(str(tmp_path / (name + '.png')), np.full(SIZE + (3,), 99, np.uint8))
-    return ['--input_a', tmp_path / 'a.png', '--input_b', tmp_path / 'b.png', '--out', tmp_path / 'out', '--chip', 'cpu']
+    return ['--input_a', tmp_path / 'a.png', '--input_b', tmp_path / 'b.png', '--out', tmp_path / 'out',
+            '--chip', 'cpu']
 
 
 def test_the_scripts_take_any_format(tmp_path, nets, images):

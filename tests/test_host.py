@@ -86,8 +86,8 @@ def test_all_that_was_allocated_is_locked_in_the_context_of_the_gpu(driver, caps
     assert [call[0] for call in cuda.calls] == ['cuDeviceGet', 'cuDevicePrimaryCtxRetain', 'cuCtxPushCurrent_v2',
                                                 'cuMemHostRegister_v2', 'cuMemHostRegister_v2', 'cuCtxPopCurrent_v2']
     assert cuda.calls[0][2] == GPU and cuda.calls[2][1] == CONTEXT
-    assert [call[1:] for call in cuda.calls[3:5]] == [(memory.array.ctypes.data, memory.array.size, 1)
-                                                   for memory in allocated]
+    assert [call[1:] for call in cuda.calls[3:5]] == [
+        (memory.array.ctypes.data, memory.array.size, 1) for memory in allocated]
     assert capsys.readouterr().out == ''
 
 

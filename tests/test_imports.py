@@ -18,8 +18,8 @@ BELOW = {  # what each floor may import of src, besides itself
     'src/run': {'src.files', 'src.paths', 'src.interrupts', 'src.tf', 'src.memory', 'src.flow', 'src.data',
                 'src.model', 'src.device', 'src.weights', 'src.report'},
 }
-MODULES = sorted(os.path.relpath(path, ROOT) for path in glob.glob(os.path.join(ROOT, 'src', '**', '*.py'),
-                                                                    recursive=True))
+MODULES = sorted(os.path.relpath(path, ROOT)
+                 for path in glob.glob(os.path.join(ROOT, 'src', '**', '*.py'), recursive=True))
 
 
 def imports(path, top_level=False):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from dataset_files import texture
-from messages import message
-from running import ROOT, run, save_net
+from error_lines import message
+from script_runner import ROOT, run, save_net
 from src.flow.io import read_flo
 from src.run.inference import open_flownet
 

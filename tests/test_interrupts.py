@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from running import ROOT
+from script_runner import ROOT
 from src.interrupts import asked, heard
 
 SCRIPTS = ['flownet2_train.py', 'flownet2_val.py', 'flownet2_test.py']

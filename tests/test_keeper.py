@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from messages import message
+from error_lines import message
 from src.tf import tf
 from src.weights import keeper
 from src.weights.checkpoint import Checkpoint

@@ -6,11 +6,12 @@ import shutil
 import numpy as np
 import pytest
 
+from error_lines import message
 from layout_trees import SIZE, WRITERS, put_image, put_kitti, put_text
-from messages import message
 from src.data.datasets import GeneratedPair, load
 from src.data.layouts import Source, find_pairs, tell_kind
 from src.flow.io import write_flow
+
 
 def names(kind, root, split, status='clean'):
     """The pairs as tuples of paths relative to `root`."""

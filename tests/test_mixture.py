@@ -5,8 +5,8 @@ import os
 import numpy as np
 import pytest
 
+from error_lines import message
 from layout_trees import SIZE, put_list, put_text
-from messages import message
 from src.data.layouts import Source
 from src.data.mixture import Mixture, find_mixture, parse_mixture
 from src.data.pipeline import training_batches

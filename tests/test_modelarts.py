@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from dataset_files import write_pairs
-from running import ROOT, run
+from script_runner import ROOT, run
 from src.device import modelarts
 from src.files import InputError
 from src.run import flags
@@ -175,9 +175,10 @@ def test_training_from_and_to_urls(moxing, tmp_path, monkeypatch):
     monkeypatch.setattr(moxing.file, 'copy_parallel', recorded)
     write_pairs(tmp_path / 'obs' / 'in')
     monkeypatch.chdir(tmp_path)
-    ended = run('flownet2_train', '--data_url', 'obs://in', '--train_url', 'obs://out', '--num_gpus', '1', '--train_file',
-                'list.txt', '--val_file', 'list.txt', '--chip', 'cpu', '--net', 'S', '--width', '0.03125', '--batch_size',
-                '2', '--image_size', '48,48', '--augment', 'none', '--train_step', '2', '--save_step', '1')
+    ended = run('flownet2_train', '--data_url', 'obs://in', '--train_url', 'obs://out', '--num_gpus', '1',
+                '--train_file', 'list.txt', '--val_file', 'list.txt', '--chip', 'cpu', '--net', 'S',
+                '--width', '0.03125', '--batch_size', '2', '--image_size', '48,48', '--augment', 'none',
+                '--train_step', '2', '--save_step', '1')
     assert (ended.status, ended.err) == (0, ''), ended.err
     assert 'ignored, not known here: --num_gpus 1' in ended.out
     assert ['latest.ckpt-%d.index' % step in names for step, names in zip((1, 2, 2), copied)] == [True] * 3

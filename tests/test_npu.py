@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dataset_files import write_pairs
-from running import ROOT, run, save_net
+from script_runner import ROOT, run, save_net
 from src.data.datasets import read_list
 from src.data.pipeline import training_batches
 from src.device import npu

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from running import ROOT, WIDTH
+from script_runner import ROOT, WIDTH
 from src.data.samples import Batch
 from src.device.npu import Npu, NpuOptions
 from src.run import export, flags

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from messages import message
+from error_lines import message
 from src.files import InputError
 from src.flow.io import read_flow, write_flow
 

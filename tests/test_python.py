@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from running import ROOT
+from script_runner import ROOT
 
 SCRIPTS = ['test.sh a b out', 'validation.sh set list net cpu', 'run_gpu_1p.sh', 'run_npu_1p.sh', 'run_npu_8p.sh',
            'tools/train_stages.sh set out', 'tools/demo.sh']

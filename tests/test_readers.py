@@ -1,5 +1,6 @@
 """Readers: fresh processes, whose end and whose parent's end, however they come, leave nothing behind."""
 import gc
+import importlib
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import time
 import pytest
 
 import coded
-from running import ROOT, children
+from script_runner import ROOT, children
 from src.data.pipeline import training_batches
 from src.files import InputError
 
@@ -90,7 +91,7 @@ def test_processes_threads_and_descriptors_end(end):
 
 
 def test_readers_are_fresh_and_small():
-    import src.tf  # this process has TensorFlow
+    importlib.import_module('src.tf')  # this process has TensorFlow
     batches = begun()
     for process in own_readers():
         limit = time.time() + 20

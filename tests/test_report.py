@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from dataset_files import Scene, write_sintel
-from messages import message
-from running import run
+from error_lines import message
+from script_runner import run
 from src.data.datasets import GeneratedPair, read_list
 from src.flow.metrics import format_value
 from src.report import parts, plots
@@ -148,15 +148,15 @@ def test_what_is_kept_of_a_pair_is_numbers(results, monkeypatch):
     pairs = [GeneratedPair((7, 1, number), (64, 64), 'synthetic', 'chairs') for number in range(2)]
     validate(still, pairs, 1, str(results / 'generated'))
     assert [pair.name for pair in kept] == ['synthetic chairs (7, 1, 0)', 'synthetic chairs (7, 1, 1)']
-    assert all(pair.sums.size + pair.histogram.size < 40 for pair in kept)
+    assert all(len(pair.sums) + pair.histogram.size < 40 for pair in kept)
 
 
 # The page
 
 def test_structure(text):
     found = Page(text)
-    assert [title for _, _, title in found.all('h2')] == ['Metrics', 'Where the errors are', 'Pairs to look at',
-                                                         'Every pair', 'Settings']
+    assert [title for _, _, title in found.all('h2')] == [
+        'Metrics', 'Where the errors are', 'Pairs to look at', 'Every pair', 'Settings']
     assert len(found.all('article')) == 4 and len(found.all('figure')) == 20
     assert all(image[1].get('alt') is not None for image in found.all('img'))
     heads = found.all('th', scope='col')
@@ -259,8 +259,8 @@ def test_pairs_that_are_not_in_all_results_are_named(results, tmp_path):
 def test_the_page_of_a_comparison(results):
     text = comparison_page(compared(results, 'still', 'half'))
     found = Page(text)
-    assert [title for _, _, title in found.all('h2')] == ['Metrics', 'EPE per scene', 'EPE by speed', 'Pair by pair',
-                                                         'Settings of still', 'Settings of half']
+    assert [title for _, _, title in found.all('h2')] == [
+        'Metrics', 'EPE per scene', 'EPE by speed', 'Pair by pair', 'Settings of still', 'Settings of half']
     assert 'boom()</script>' not in text and '<b>' not in text
     table = rows_of(re.findall('<table class="sortable">(.*?)</table>', text)[1])
     assert table[0] == ['pair', 'scene', 'still', 'half', 'difference'] and table[1][2:] == ['5.000', '2.500', '-2.500']

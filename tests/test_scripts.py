@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from dataset_files import Scene, texture, write_list, write_sintel
-from running import ROOT, run, save_net
+from script_runner import ROOT, run, save_net
 from src.data.datasets import load, read_list
 from src.flow.io import read_flo
 from src.run.evaluate import evaluate

@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from running import ROOT
+from script_runner import ROOT
 from src import paths
 from src.data.datasets import GeneratedPair, read_list
 from src.device.device import Cpu
@@ -31,7 +31,8 @@ def generated(law):
 
 def test_the_sample_pair():
     folder = os.path.join(ROOT, 'data', 'samples')
-    assert epe(paths.DEFAULT, None, read_list(os.path.join(folder, 'list.txt'), folder)) == pytest.approx(SAMPLE, abs=1e-3)
+    pairs = read_list(os.path.join(folder, 'list.txt'), folder)
+    assert epe(paths.DEFAULT, None, pairs) == pytest.approx(SAMPLE, abs=1e-3)
 
 
 @pytest.mark.parametrize('law, path', [('chairs', paths.DEFAULT), ('small', SD)])

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from dataset_files import write_list, write_pairs
-from messages import message
-from running import run
+from error_lines import message
+from script_runner import run
 from src.data.datasets import GeneratedPair, read_list
 from src.data.sizes import common_size
 from src.flow import headers
@@ -119,8 +119,8 @@ def train(mixed, order, **changes):
 def test_training_takes_pairs_of_several_sizes_in_any_order(mixed, order, augment):
     result = train(mixed, order, augment=augment)
     assert (result.status, result.err) == (0, '') and 'step 4/4 ' in result.out
-    assert ('pairs of 2 sizes: cropped at random to 64 x 66 (height x width) before the augmentation' in result.out) == (
-        augment == 'paper')
+    told = 'pairs of 2 sizes: cropped at random to 64 x 66 (height x width) before the augmentation' in result.out
+    assert told == (augment == 'paper')
 
 
 @pytest.mark.parametrize('changes, line', [

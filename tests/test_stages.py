@@ -5,7 +5,7 @@ import os
 import numpy as np
 
 from dataset_files import write_pairs
-from running import run, save_net
+from script_runner import run, save_net
 from src.weights.checkpoint import Checkpoint
 from src.weights.keeper import latest
 
@@ -46,8 +46,8 @@ def test_a_missing_part_is_named(tmp_path):
 def test_augmented_steps_show_themselves(tmp_path):
     """Event files hold the curves and a pair's pictures."""
     from src.tf import tf
-    ended = run('flownet2_train', '--stage', 'C', *pairs(tmp_path / 'set'), *TINY, '--train_step', '2', '--log_step', '1',
-                '--result', tmp_path / 'out', '--learning_rates', '1e-4', '--step_values', '')
+    ended = run('flownet2_train', '--stage', 'C', *pairs(tmp_path / 'set'), *TINY, '--train_step', '2',
+                '--log_step', '1', '--result', tmp_path / 'out', '--learning_rates', '1e-4', '--step_values', '')
     assert (ended.status, ended.err) == (0, '')
     (events,) = os.listdir(str(tmp_path / 'out' / 'events'))
     tags = {}

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from dataset_files import moved, texture
-from messages import message
-from running import run, save_net
+from error_lines import message
+from script_runner import run, save_net
 from src.data.benchmarks import KITTI_PAIRS, SINTEL_PAIRS, SINTEL_SCENES, find_benchmark
 from src.files import InputError
 from src.flow.io import read_flo, read_flow, read_kitti_png, write_image

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-import running
+import script_runner
 from src.data.motion import LAWS, affine, at_time, bounded, move, tilt
 from src.data.synthetic import generate
 from src.flow.io import read_flo, read_image, write_image
@@ -216,7 +216,7 @@ def test_tool_goes_on_where_one_without_laws_began(tmp_path):
     (['--seed', '-1'], '-1 is less'), (['--textures', 'nowhere'], 'nowhere'), (['--textures', '.'], 'no images')])
 def test_tool_refuses_in_one_line(tmp_path, monkeypatch, flags, text):
     monkeypatch.chdir(tmp_path)
-    refused = running.run('make_synthetic', '--out', 'set', '--pairs', '3', *flags)
+    refused = script_runner.run('make_synthetic', '--out', 'set', '--pairs', '3', *flags)
     assert refused.status == 1 and text in refused.err and refused.err.count('\n') == 1
     assert not os.path.exists('set')
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from dataset_files import write_sintel
-from running import ROOT, children, run, save_net
+from script_runner import ROOT, children, run, save_net
 from src.memory.host import HostMemory
 from src.weights.checkpoint import Checkpoint
 from src.weights.keeper import latest

@@ -2,8 +2,8 @@
 import numpy as np
 import pytest
 
-from messages import message
-from running import save_net
+from error_lines import message
+from script_runner import save_net
 from src.files import InputError
 from src.tf import tf
 from src.weights.filling import restore

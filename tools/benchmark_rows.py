@@ -1,4 +1,5 @@
 """One row of tools/benchmark.py: a process that builds one graph and times it whenever it is asked to."""
+import functools
 import os
 import resource
 import subprocess
@@ -46,7 +47,7 @@ def work(row, pipe):
     with tf.Session(config=device.config) as session:
         draw(session)
         call = session.make_callable(fetch, feed_list=list(fed))
-        run = lambda: call(*fed.values())
+        run = functools.partial(call, *fed.values())
         first = _seconds(run, 1)
         _seconds(run, 3)
         pipe.send(dict(device='%s, TensorFlow %s' % (_name(device.chip), tf.VERSION), first_s=first,

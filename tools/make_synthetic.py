@@ -37,15 +37,15 @@ def main():
     args = parse()
     photographs = find_photographs(args.textures, args.textures_part) if args.textures is not None else []
     claim(args.out, {'pairs': args.pairs, 'val': args.val, 'size': list(args.size), 'seed': args.seed,
-                      'motion': args.motion, 'motion_blur': args.motion_blur,
-                      'textures': [os.path.basename(path) for path in photographs]})
+                     'motion': args.motion, 'motion_blur': args.motion_blur,
+                     'textures': [os.path.basename(path) for path in photographs]})
     make_folder(os.path.join(args.out, 'data'))
     missing = [number for number in range(1, args.pairs + 1) if not is_complete(args.out, number)]
     settings = (args.seed, args.size, photographs, args.motion, args.motion_blur)
     tasks = [(args.out, number) + settings for number in missing]
     with multiprocessing.Pool(args.workers, prepare_worker) as pool:
         for _ in tqdm(pool.imap_unordered(write_pair, tasks), total=args.pairs,
-                           initial=args.pairs - len(missing), unit='pair', disable=None):
+                      initial=args.pairs - len(missing), unit='pair', disable=None):
             pass
         pool.close()  # each process ends by itself; one that is sent SIGTERM while Python clears away may miss it
         pool.join()

@@ -1,6 +1,6 @@
 """From a data folder and a list file to pairs of files, and from those to samples."""
-import collections
 import os
+import typing
 
 import numpy as np
 
@@ -9,17 +9,23 @@ from src.data.synthetic import generate
 from src.files import InputError
 from src.flow.io import read_flow, read_image, read_mask, same_size
 
-Pair = collections.namedtuple('Pair', 'image_a image_b flow occlusion scene max_motion', defaults=(None,))
-Pair.__doc__ = """The files of one pair: paths, `occlusion` None where there is no map; and the scene it belongs to.
 
-max_motion: pixels; if any motion in either direction is larger, the flow is damaged and none of it counts. None: all
-are believed.
-"""
+class Pair(typing.NamedTuple):
+    """The files of one pair, as paths."""
+    image_a: str
+    image_b: str
+    flow: str
+    occlusion: typing.Optional[str]  # None where there is no map
+    scene: str  # that the pair belongs to in a table of results
+    max_motion: typing.Optional[float] = None  # pixels: a flow that goes farther is damaged, and none of it counts
 
 
-class GeneratedPair(collections.namedtuple('GeneratedPair', 'seed size scene law', defaults=('chairs',))):
-    """A pair without files, made by synthetic.generate from its seed, size (H, W) and law of motion."""
-    __slots__ = ()
+class GeneratedPair(typing.NamedTuple):
+    """A pair without files, made by synthetic.generate."""
+    seed: typing.Union[int, tuple]
+    size: tuple  # (H, W)
+    scene: str
+    law: str = 'chairs'  # of motion
     occlusion = None  # no file of it, as in a Pair
 
 

@@ -20,9 +20,9 @@
 Pairs come in the order of their names and numbers. A sequence has a pair wherever both frames lie between its first
 and its last one; every file of such a pair must be there.
 """
-import collections
 import glob
 import os
+import typing
 
 from src.data.datasets import GeneratedPair, Pair, read_list
 from src.data.folders import FRAME, Folder, steps
@@ -34,8 +34,12 @@ SINTEL_VAL = ('ambush_6', 'bamboo_2', 'cave_4', 'market_6', 'temple_2')  # what 
 THINGS_MOST = 1000  # pixels: some of FlyingThings3D's flows are absurd, and no pair with a larger motion counts
 GENERATED = {'train': 20000, 'val': 20}  # pairs
 
-Source = collections.namedtuple('Source', 'kind path weight')
-Source.__doc__ = """One part of --dataset: its kind, its folder (synthetic: SEED or SEED:LAW) and its weight."""
+
+class Source(typing.NamedTuple):
+    """One part of --dataset."""
+    kind: str  # one of KINDS
+    path: str  # its folder; of synthetic: SEED or SEED:LAW
+    weight: float  # how often each of its pairs comes in an epoch
 
 
 def tell_kind(folder):
@@ -214,10 +218,13 @@ def _generated(text, split, size):
             for part in _parts(split) for number in range(GENERATED[part])]
 
 
-Layout = collections.namedtuple('Layout', 'inner marks find rule')
-Layout.__doc__ = """How a kind is known: by a name that fits one of `marks`, in the folder or in its folder `inner` ('':
-in none); how its pairs are listed: by find(the folder that holds the marks, split, status); and which of them are for
-validation, for messages."""
+class Layout(typing.NamedTuple):
+    """How a kind of dataset is recognized, and how its pairs are listed."""
+    inner: str  # the folder in the given one that may hold the marks as well as that one; '': none may
+    marks: tuple  # patterns: there is a name that fits one of them
+    find: typing.Callable[[str, str, str], list]  # (the folder that holds the marks, split, status) → [Pair]
+    rule: str  # which pairs are for validation, for messages
+
 
 LAYOUTS = {  # in this order a folder is tried
     'chairs': Layout('data', ('*_img1.ppm',), _chairs,

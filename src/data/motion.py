@@ -21,24 +21,25 @@ Measured over 200 pairs of 384x512 with photographs, |flow| in px, at all pixels
     small       0.8     1.9     11       16        66 %       2.4 %    exactly 0: 40 %
     large      14.7    20.6    107      141         3 %        17 %
 """
-import collections
+import typing
 
 import numpy as np
 
 MOST = 120  # large: px (at W = 512) that an object's centre moves at most; its ends may go beyond
 SWING = 60  # large: px (at W = 512) that an object's own turn, zoom and tilt move its ends, each
 
-Law = collections.namedtuple('Law', 'camera body objects nearest thin poles flat_backgrounds flat_objects whole')
-Law.__doc__ = """What a kind of scene is drawn from.
 
-camera: function (rng, size) to a function of nearness (inverse depth, 1 for the background) to the motion there.
-body: function (rng, unit, centre, radius) to an object's own motion; unit is W / 512, centre and radius are in pixels.
-objects: (least, most + 1), how many.
-nearest: nearness of the nearest object; 1 without parallax.
-thin, poles: shares of the objects that are ribbons, and straight bars as long as the frame.
-flat_backgrounds, flat_objects: shares that are of one colour or a soft slope; such a background never moves.
-whole: share of the other backgrounds that are a photograph as it is, where photographs are given.
-"""
+class Law(typing.NamedTuple):
+    """What a kind of scene is drawn from. A nearness is an inverse depth, 1 for the background."""
+    camera: typing.Callable  # (rng, size) → a function from nearness to the motion there
+    body: typing.Callable  # (rng, unit, centre, radius) → an object's own motion; unit is W / 512, the others in pixels
+    objects: tuple  # (least, most + 1), how many
+    nearest: float  # nearness of the nearest object; 1 without parallax
+    thin: float  # share of the objects that are ribbons
+    poles: float  # share of the objects that are straight bars as long as the frame
+    flat_backgrounds: float  # share that is of one colour or a soft slope; such a background never moves
+    flat_objects: float  # share that is of one colour or a soft slope
+    whole: float  # share of the other backgrounds that are a photograph as it is, where photographs are given
 
 
 def heavy(rng, spread, power, limit, chance=1, count=None):

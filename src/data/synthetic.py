@@ -4,7 +4,7 @@ The scenes follow FlyingChairs (Dosovitskiy et al., 2015), with random shapes in
 radius exp U(log 20, log 120), in units of W / 512 px, of ribbons 1.5 times that, whose centres are uniform over the
 frame, back to front. motion.py has the laws.
 """
-import collections
+import typing
 
 import cv2
 import numpy as np
@@ -22,15 +22,13 @@ SHUTTER = (.1, .4)  # how long a blurred picture is exposed, in units of the tim
 STREAK = 3  # px between two sub-exposures of the fastest point of a blurred picture; and there are
 EXPOSURES = 11  # of them at most
 
-Layer = collections.namedtuple('Layer', 'outlines texture placement motion')
-Layer.__doc__ = """One thing in the scene.
 
-outlines: list of float64 (N, 2), closed polygons (x, y) in pixels of A; what lies in an even number is outside. None:
-    it is everywhere.
-texture: float32 (h, w, 3), 0...255, continued by reflection.
-placement: float64 (3, 3), pixels of A to pixels of the texture.
-motion: float64 (3, 3), pixels of A to pixels of B.
-"""
+class SceneObject(typing.NamedTuple):
+    """One thing in the scene."""
+    outlines: typing.Optional[list]  # closed polygons (x, y), float64 (N, 2), in pixels of A; None: it is everywhere
+    texture: np.ndarray  # float32 (h, w, 3), 0...255, continued by reflection
+    placement: np.ndarray  # float64 (3, 3), pixels of A to pixels of the texture
+    motion: np.ndarray  # float64 (3, 3), pixels of A to pixels of B
 
 
 def generate(seed, size, textures=None, law='chairs', motion_blur=0):
@@ -52,13 +50,13 @@ def generate(seed, size, textures=None, law='chairs', motion_blur=0):
     """
     rng = np.random.RandomState(_seed(seed, law))
     paths = [textures[rng.randint(len(textures))] for _ in range(PHOTOGRAPHS)] if textures else []
-    layers = _scene(rng, size, [read_image(path) for path in paths], LAWS[law])
-    image_a, ids_a = _render(layers, size, [np.eye(3)] * len(layers))
-    image_b, ids_b = _render(layers, size, [layer.motion for layer in layers])
-    flow = _flow(ids_a, layers)
+    objects = _scene(rng, size, [read_image(path) for path in paths], LAWS[law])
+    image_a, ids_a = _render(objects, size, [np.eye(3)] * len(objects))
+    image_b, ids_b = _render(objects, size, [obj.motion for obj in objects])
+    flow = _flow(ids_a, objects)
     if rng.rand() < motion_blur:
         shutter, fastest = rng.uniform(*SHUTTER), np.hypot(*np.moveaxis(flow, -1, 0)).max()
-        image_a, image_b = [_blurred(layers, size, time, shutter, fastest) for time in (0, 1)]
+        image_a, image_b = [_blurred(objects, size, time, shutter, fastest) for time in (0, 1)]
     images = [np.rint(image).astype(np.uint8) for image in (image_a, image_b)]
     sample = Sample(*images, flow.astype(np.float32), np.ones(size, bool), 'synthetic %s' % (seed,))
     return sample, _occluded(flow, ids_a, ids_b)
@@ -73,7 +71,7 @@ def _seed(seed, law):
 # What is in the scene.
 
 def _scene(rng, size, photographs, law):
-    """The layers, back to front."""
+    """The objects, back to front."""
     background, camera = _background(rng, size, photographs, law)
     count = rng.randint(*law.objects)
     nearness = np.sort(np.exp(rng.uniform(0, np.log(law.nearest), count))) if law.nearest > 1 else np.ones(count)
@@ -93,7 +91,7 @@ def _background(rng, size, photographs, law):
             texture = _texture(rng, (int(1.4 * size[0]), int(1.4 * size[1])), photographs)
         camera = law.camera(rng, size)
         lean = 0 if whole else rng.uniform(-8, 8)
-    return Layer(None, texture, _placement(middle, texture, lean), camera(1)), camera
+    return SceneObject(None, texture, _placement(middle, texture, lean), camera(1)), camera
 
 
 def _object(rng, size, photographs, law, camera):
@@ -118,8 +116,9 @@ def _object(rng, size, photographs, law, camera):
     else:
         texture = _texture(rng, (side, side), photographs if rng.rand() < PHOTOGRAPH_SHARE else [])
     motion = camera @ law.body(rng, unit, centre, radius)
-    return Layer(outlines, texture, _placement(centre, texture, rng.uniform(0, 360)),
-                 bounded(motion, centre, MOST * unit) if law.nearest > 1 else motion)
+    if law.nearest > 1:
+        motion = bounded(motion, centre, MOST * unit)
+    return SceneObject(outlines, texture, _placement(centre, texture, rng.uniform(0, 360)), motion)
 
 
 def _happens(rng, chance):
@@ -140,11 +139,12 @@ def _placement(centre, texture, turn):
 
 # How it is seen.
 
-def _render(layers, size, motions):
-    """Draws the layers, back to front, moved from A by `motions`: float32 (H, W, 3), and the topmost layers, (H, W)."""
+def _render(objects, size, motions):
+    """Draws the objects, back to front, moved from A by `motions`: the image, float32 (H, W, 3), and the index of
+    the topmost object at each pixel, int32 (H, W)."""
     image, ids = np.zeros(size + (3,), np.float32), np.zeros(size, np.int32)
-    for index, (layer, motion) in enumerate(zip(layers, motions)):
-        (left, top, right, bottom), outlines = _window(layer.outlines, motion, size)
+    for index, (obj, motion) in enumerate(zip(objects, motions)):
+        (left, top, right, bottom), outlines = _window(obj.outlines, motion, size)
         if left >= right or top >= bottom:
             continue
         shape = (right - left, bottom - top)
@@ -152,9 +152,9 @@ def _render(layers, size, motions):
             alpha = np.ones(shape[::-1], np.float32)
         else:
             alpha = _coverage([outline - (left, top) for outline in outlines], shape)
-        source = layer.placement @ np.linalg.inv(motion) @ affine(np.zeros(2), (left, top))
+        source = obj.placement @ np.linalg.inv(motion) @ affine(np.zeros(2), (left, top))
         warp, matrix = (cv2.warpAffine, source[:2]) if is_affine(motion) else (cv2.warpPerspective, source)
-        colour = warp(layer.texture, matrix, shape, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        colour = warp(obj.texture, matrix, shape, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
                       borderMode=cv2.BORDER_REFLECT_101)
         patch = image[top:bottom, left:right]
         patch[:] = cv2.blendLinear(colour, patch, alpha, 1 - alpha)
@@ -172,12 +172,12 @@ def _window(outlines, motion, size):
     return (left, top, right, bottom), outlines
 
 
-def _blurred(layers, size, time, shutter, fastest):
+def _blurred(objects, size, time, shutter, fastest):
     """The mean of pictures taken evenly over the exposure about `time` (A: 0, B: 1): float32 (H, W, 3)."""
     count = int(np.clip(shutter * fastest / STREAK, 2, EXPOSURES))
     times = time + shutter * ((np.arange(count) + .5) / count - .5)
-    motions = [[at_time(layer.motion, moment) for layer in layers] for moment in times]
-    return sum(_render(layers, size, moment)[0] for moment in motions) / count
+    motions = [[at_time(obj.motion, moment) for obj in objects] for moment in times]
+    return sum(_render(objects, size, moment)[0] for moment in motions) / count
 
 
 def _coverage(outlines, shape):
@@ -188,10 +188,10 @@ def _coverage(outlines, shape):
     return cv2.resize(mask, shape, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
 
 
-def _flow(ids, layers):
-    """The motion of the topmost layer at each pixel: float64 (H, W, 2)."""
+def _flow(ids, objects):
+    """The motion of the topmost object at each pixel: float64 (H, W, 2)."""
     y, x = np.ogrid[:ids.shape[0], :ids.shape[1]]
-    drift = np.array([layer.motion - np.eye(3) for layer in layers])  # (layers, 3, 3)
+    drift = np.array([obj.motion - np.eye(3) for obj in objects])  # (objects, 3, 3)
     rows = np.moveaxis(drift, 0, -1)[:3 if drift[:, 2].any() else 2, :, ids]  # (3 or, of affine motions, 2, 3, H, W)
     u, v, *growth = [row[0] * x + row[1] * y + row[2] for row in rows]
     for grown in growth:  # of the denominator beyond 1
@@ -200,7 +200,7 @@ def _flow(ids, layers):
 
 
 def _occluded(flow, ids_a, ids_b):
-    """True where the pixel nearest to the landing place shows another layer, or is outside: bool (H, W)."""
+    """True where the pixel nearest to the landing place shows another object, or is outside: bool (H, W)."""
     height, width = ids_a.shape
     y, x = np.ogrid[:height, :width]
     column, row = np.rint(x + flow[..., 0]).astype(int), np.rint(y + flow[..., 1]).astype(int)

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 
 from src.files import InputError
+from src.flow.complete import is_jpeg, is_complete_image
 from src.flow.ppm import plain_ppm
 from src.flow.quiet import quiet
-from src.flow.whole import is_jpeg, is_whole
 from src.memory.pool import read_bytes
 
 _one_jpeg = threading.Lock()  # at a time, so that what libjpeg prints is about that one
@@ -29,7 +29,7 @@ def decode(path, flags):
     image = plain_ppm(data)
     if image is not None:
         return image
-    if not is_whole(data):
+    if not is_complete_image(data):
         raise InputError('%s: the image is cut short or damaged (%d bytes)' % (path, len(data)))
     try:
         image = _decode_jpeg(path, data, flags) if is_jpeg(data) else _decode(data, flags)

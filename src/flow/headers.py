@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 
 from src.files import InputError
+from src.flow.complete import PNM_HEADER
 from src.flow.decode import decode
 from src.flow.io import read_image
 from src.flow.quiet import quiet
-from src.flow.whole import PNM_HEADER
 from src.memory.pool import read_bytes
 
 SEVERAL = re.compile(rb'GIF8|II\*\0|MM\0\*|RIFF|\x89PNG.*acTL', re.S)  # GIF, TIFF, WebP and animated PNG

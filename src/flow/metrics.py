@@ -1,13 +1,24 @@
 """How good a flow is: the metrics of MPI Sintel and KITTI, the same everywhere, with numpy alone.
 
-Each metric is kept as a sum and its weight, so that images, batches and scenes add up by plain `+`; only `values`
-divides. Flows are taken at full resolution, sums are float64.
+Each metric is kept as a sum and its weight, by its name, so that images, batches and scenes add up by plain `+`; only
+`values` divides. Flows are taken at full resolution, sums are float64.
 """
 import numpy as np
 
 EPE_PIXELS, EPE_IMAGES = 'EPE (pixels)', 'EPE (images)'  # mean over all pixels; over images, of each image's mean
 SHARES = ('1px', '3px', '5px', 'Fl-all')  # percent of the pixels
 NAMES = (EPE_PIXELS, EPE_IMAGES) + SHARES + ('s0-10', 's10-40', 's40+', 'matched', 'unmatched')
+
+
+class Sums(dict):
+    """{metric: (sum, weight)} for all NAMES; what was not measured has no weight. They add up by +."""
+
+    def __init__(self, measured=()):
+        super().__init__((name, (0., 0.)) for name in NAMES)
+        self.update(measured)
+
+    def __add__(self, other):
+        return Sums({name: (total + other[name][0], weight + other[name][1]) for name, (total, weight) in self.items()})
 
 
 def sums(flow, truth, valid, occluded=None):
@@ -25,7 +36,7 @@ def sums(flow, truth, valid, occluded=None):
         occluded: bool (H, W), or None where there is no occlusion map.
 
     Returns:
-        float64 (len(NAMES), 2): per metric the sum and its weight, both 0 where it has no pixels.
+        Sums, both the sum and its weight 0 of a metric that has no pixels.
 
     Raises:
         ValueError: shapes do not fit together.
@@ -37,20 +48,22 @@ def sums(flow, truth, valid, occluded=None):
     length = _length(truth)
 
     def share(wrong):
-        return wrong.sum(), len(error)
+        return float(wrong.sum()), len(error)
 
     def mean(part):
-        return error[part].sum(), part.sum()
+        return float(error[part].sum()), int(part.sum())
 
-    rows = [(error.sum(), len(error)), (error.mean(), 1) if len(error) else (0, 0)]
-    rows += [share(error > 1), share(error > 3), share(error > 5), share((error > 3) & (error > 0.05 * length))]
-    rows += [mean(length < 10), mean((length >= 10) & (length <= 40)), mean(length > 40)]
-    if occluded is None:
-        rows += [(0, 0), (0, 0)]
-    else:
+    found = Sums({
+        EPE_PIXELS: (float(error.sum()), len(error)),
+        '1px': share(error > 1), '3px': share(error > 3), '5px': share(error > 5),
+        'Fl-all': share((error > 3) & (error > 0.05 * length)),
+        's0-10': mean(length < 10), 's10-40': mean((length >= 10) & (length <= 40)), 's40+': mean(length > 40)})
+    if len(error):
+        found[EPE_IMAGES] = float(error.mean()), 1
+    if occluded is not None:
         occluded = np.asarray(occluded, bool)[valid]
-        rows += [mean(~occluded), mean(occluded)]
-    return np.array(rows, np.float64)
+        found['matched'], found['unmatched'] = mean(~occluded), mean(occluded)
+    return found
 
 
 def endpoint_error(flow, truth):
@@ -61,9 +74,9 @@ def endpoint_error(flow, truth):
 
 
 def values(sums):
-    """From sums and weights (len(NAMES), 2) to a dict: name to pixels, for shares percent, None without weight."""
-    return {name: (100 if name in SHARES else 1) * float(total / weight) if weight else None
-            for name, (total, weight) in zip(NAMES, sums)}
+    """{metric: float} of Sums, in pixels, shares in percent; None without weight."""
+    return {name: (100 if name in SHARES else 1) * total / weight if weight else None
+            for name, (total, weight) in sums.items()}
 
 
 def format_value(name, value):
@@ -84,7 +97,7 @@ class Table:
     """Collects the sums of image pairs, per scene and in all."""
 
     def __init__(self):
-        self._sums = {}  # scene: float64 (len(NAMES), 2), in order of first appearance
+        self._sums = {}  # scene: Sums, in order of first appearance
         self._pairs = {}  # scene: int
 
     @property
@@ -94,12 +107,12 @@ class Table:
 
     def add(self, scene, sums):
         """Adds one pair's sums to a scene."""
-        self._sums[scene] = self._sums.get(scene, 0) + sums
+        self._sums[scene] = self._sums.get(scene, Sums()) + sums
         self._pairs[scene] = self._pairs.get(scene, 0) + 1
 
     def total(self):
-        """The sums over all pairs, float64 (len(NAMES), 2)."""
-        return sum(self._sums.values(), np.zeros((len(NAMES), 2)))
+        """The Sums over all pairs."""
+        return sum(self._sums.values(), Sums())
 
     def average_epe(self):
         """The mean over pairs of each pair's mean EPE, in pixels; NaN if no pixel is valid."""
@@ -108,7 +121,7 @@ class Table:
 
     def epe_of_images(self):
         """The sum over pairs of each pair's mean EPE, in pixels, and how many have one."""
-        return [float(number) for number in self.total()[NAMES.index(EPE_IMAGES)]]
+        return self.total()[EPE_IMAGES]
 
     def as_dict(self):
         """{'scenes': {scene: row}, 'all': row}, a row being {'pairs': int, name: float or None}, ready for JSON."""
@@ -139,6 +152,4 @@ def _length(vectors):
 
 
 def _row(pairs, sums):
-    row = {'pairs': pairs}
-    row.update(values(sums))
-    return row
+    return {'pairs': pairs, **values(sums)}

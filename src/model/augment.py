@@ -1,27 +1,27 @@
 """The augmentation of FlowNet 2.0's training as one batched graph: it runs beside the network, on the same device.
 
-The numbers come from augment_draws.py and the colours change in augment_colours.py; here are the geometry and the
+The parameters come from augment_draws.py, the colours change in augment_colours.py; here are the geometry and the
 whole. (FlowNet 2.0, supplement; Caffe's DataAugmentation and FlowAugmentation layers; docs/spec.md, section 6.)
 """
 import math
 
 import numpy as np
 
-from src.model.augment_colours import chromatic, extent, gamma_group, noise
-from src.model.augment_draws import FLOAT_COUNTS, second_frame, source_map
+from src.model.augment_colours import chromatic, colour_range, gamma_group, noise
+from src.model.augment_draws import FLOAT_COUNTS, crop_to_source_affine, second_frame
 from src.model.build_options import keep_float32
 from src.tf import tf
 
 
 @keep_float32
-def augment(image_a, image_b, flow, valid, draws, crop_size):
-    """Augments a batch of pairs; draws that are neutral leave the centre crop as it was, to the bit.
+def augment(image_a, image_b, flow, valid, params, crop_size):
+    """Augments a batch of pairs; neutral params leave the centre crop as it was, to the bit.
 
     Args:
         image_a, image_b: uint8 [N, H, W, 3], BGR.
         flow: float [N, H, W, 2] in pixels, finite everywhere.
         valid: bool [N, H, W].
-        draws: {parameter: float [N]}, from augment_draws.draw or set by hand.
+        params: {parameter: float [N]}, from augment_draws.draw or set by hand.
         crop_size: (h, w) of the results.
 
     Returns:
@@ -30,23 +30,23 @@ def augment(image_a, image_b, flow, valid, draws, crop_size):
         geometry does) is not. Where a pixel is not valid, its flow is 0.
     """
     batch, source_size = valid.shape.as_list()[0], valid.shape.as_list()[1:]
-    to_a = source_map(draws, source_size, crop_size, tf)
-    to_b = source_map(second_frame(draws), source_size, crop_size, tf)
-    places_a, places_b = _places(to_a, crop_size), _places(to_b, crop_size)
+    to_a = crop_to_source_affine(params, source_size, crop_size, tf)
+    to_b = crop_to_source_affine(second_frame(params), source_size, crop_size, tf)
+    xy_a, xy_b = _sample_xy(to_a, crop_size), _sample_xy(to_b, crop_size)
 
     rows_a, rows_b = _rows(image_a), _rows(image_b)
-    planes_a = _sample(_joined(rows_a, valid.shape), places_a)  # [N, 3, h · w]
-    planes_b = _sample(_joined(rows_b, valid.shape), places_b)
-    planes_a = chromatic(planes_a, extent(rows_a, batch), draws)
-    planes_b = gamma_group(chromatic(planes_b, extent(rows_b, batch), draws), draws)
+    planes_a = _sample(_pack_rgb(rows_a, valid.shape), xy_a)  # [N, 3, h · w]
+    planes_b = _sample(_pack_rgb(rows_b, valid.shape), xy_b)
+    planes_a = chromatic(planes_a, colour_range(rows_a, batch), params)
+    planes_b = gamma_group(chromatic(planes_b, colour_range(rows_b, batch), params), params)
 
-    noise_a, noise_b = noise(planes_a.shape.as_list(), draws)
-    flow, valid = _transform_flow(flow, valid, places_a, to_a, to_b)
+    noise_a, noise_b = noise(planes_a.shape.as_list(), params)
+    flow, valid = _transform_flow(flow, valid, xy_a, to_a, to_b)
     return _as_image(planes_a + noise_a, crop_size), _as_image(planes_b + noise_b, crop_size), flow, valid
 
 
-def _places(affine, crop_size):
-    """Where an affine map, as source_map makes it, leads from each output pixel: x, y of float [N, h, w]."""
+def _sample_xy(affine, crop_size):
+    """Where an affine map takes each output pixel: x, y, both float [N, h, w]."""
     height, width = crop_size
     x = (np.arange(width) - width / 2).astype(np.float32)[None, None, :]  # [1, 1, w]
     y = (np.arange(height) - height / 2).astype(np.float32)[None, :, None]  # [1, h, 1]
@@ -64,29 +64,29 @@ def _rows(image):
     return tf.cast(tf.reshape(image, [batch * height * width // block, block * channels]), tf.float32)
 
 
-def _joined(rows, shape):
+def _pack_rgb(rows, shape):
     """The pixels of _rows, whole numbers 0…255, as one number each, red + green / 256 + blue / 256²: [N, H, W]."""
     weights = np.array([[2 ** -16], [2 ** -8], [1]], np.float32)  # exact in float32, even in products of TF32
     block = rows.shape.as_list()[1] // 3
     return tf.reshape(tf.matmul(rows, np.kron(np.eye(block, dtype=np.float32), weights)), shape)
 
 
-def _parted(number):
-    """What _joined has joined: blue / 256, green, red."""
+def _unpack_rgb(number):
+    """What _pack_rgb has packed: blue / 256, green, red."""
     red = tf.floor(number)
     rest = (number - red) * 256.
     green = tf.floor(rest)
     return rest - green, green, red
 
 
-def _sample(joined, places):
-    """Bilinear samples [N, 3, h · w] of _joined images; at whole pixels they are these pixels, to the bit.
+def _sample(packed, sample_xy):
+    """Bilinear samples [N, 3, h · w] of images from _pack_rgb; at whole pixels they are these pixels, to the bit.
 
     A pixel is read as one number, and its right neighbour comes with it as an imaginary part: a CPU is slow at
     gathering, and at all that has channels as its last dimension.
     """
-    batch, height, width = joined.shape.as_list()
-    x, y = tf.clip_by_value(places[0], 0, width - 1), tf.clip_by_value(places[1], 0, height - 1)
+    batch, height, width = packed.shape.as_list()
+    x, y = tf.clip_by_value(sample_xy[0], 0, width - 1), tf.clip_by_value(sample_xy[1], 0, height - 1)
     left, top = tf.floor(x), tf.floor(y)
     right_weight, bottom_weight = x - left, y - top
     corner_weight = right_weight * bottom_weight
@@ -94,11 +94,11 @@ def _sample(joined, places):
     weights = [1 - right_weight - bottom_weight - corner_weight, right_weight, bottom_weight, corner_weight]
 
     # Beyond the last column and row, where the weight is 0, whatever pixel follows is as good as any.
-    pixels = tf.reshape(joined, [-1])
+    pixels = tf.reshape(packed, [-1])
     pairs = tf.complex(pixels, tf.concat([pixels[1:], pixels[:1]], axis=0))
-    index = _index(joined, left, top)
+    index = _index(packed, left, top)
     lower = tf.minimum(index + width, batch * height * width - 1)
-    corners = [_parted(part(_read(pairs, at))) for at in (index, lower) for part in (tf.real, tf.imag)]
+    corners = [_unpack_rgb(part(_read(pairs, at))) for at in (index, lower) for part in (tf.real, tf.imag)]
 
     planes = [tf.add_n([weight * corner for weight, corner in zip(weights, channel)]) for channel in zip(*corners)]
     planes[0] *= 256.
@@ -121,14 +121,14 @@ def _read(pixels, index):
     return tf.gather_nd(tf.reshape(pixels, [-1]), tf.cast(index, tf.int32)[..., None])
 
 
-def _transform_flow(flow, valid, places, to_a, to_b):
+def _transform_flow(flow, valid, sample_xy, to_a, to_b):
     """The flow between the new frames, M_b⁻¹(M_a(x) + flow(M_a(x))) − x, and where it is valid.
 
     Written as (B⁻¹A − 1) p + B⁻¹(a − b) + B⁻¹ flow, with A, a and B, b the two maps: so no number much larger than the
     flow is added only to be subtracted again, and the identity is one to the bit.
     """
     _, height, width, _ = flow.shape.as_list()
-    x, y = tf.floor(places[0] + .5), tf.floor(places[1] + .5)  # the nearest pixel
+    x, y = tf.floor(sample_xy[0] + .5), tf.floor(sample_xy[1] + .5)  # the nearest pixel
     column, row = tf.clip_by_value(x, 0, width - 1), tf.clip_by_value(y, 0, height - 1)
     inside = tf.logical_and(tf.equal(x, column), tf.equal(y, row))
     index = _index(flow, column, row)
@@ -138,7 +138,7 @@ def _transform_flow(flow, valid, places, to_a, to_b):
     inverse = _inverse(to_b[0])
     xx, xy, yx, yy = _product(inverse, to_a[0])
     shift = _apply(inverse, to_a[1][0] - to_b[1][0], to_a[1][1] - to_b[1][1])
-    static = _places(((xx - 1, xy, yx, yy - 1), shift), known.shape.as_list()[1:])
+    static = _sample_xy(((xx - 1, xy, yx, yy - 1), shift), known.shape.as_list()[1:])
     old = tf.gather(tf.reshape(flow, [-1, 2]), tf.cast(index, tf.int32))  # [N, h, w, 2]
     moving = _apply([number[:, None, None] for number in inverse], *tf.unstack(old, axis=3))
     return tf.stack([(static[0] + moving[0]) * mask, (static[1] + moving[1]) * mask], axis=3), known

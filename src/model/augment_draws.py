@@ -1,24 +1,32 @@
-"""The random numbers of the augmentation: FlowNet2's table as data, and how numbers are drawn from it, in numpy.
+"""The random parameters of the augmentation: FlowNet2's table as data, and how they are drawn from it, in numpy.
 
-The numbers are drawn on the host, a handful per pair, and fed to augment.py, which applies them. They can as well be
-set by hand: start from `identity`. (FlowNet 2.0, supplement; Caffe's layer GenerateAugmentationParameters;
+They are drawn on the host, a handful per pair, and fed to augment.py, which applies them. They can as well be set by
+hand: start from `identity`. (FlowNet 2.0, supplement; Caffe's layer GenerateAugmentationParameters;
 docs/spec.md, section 6.)
 """
-import collections
+import typing
 
 import numpy as np
 
 TRIES = 50  # draws of a geometry; if none of them keeps the crop inside the source, it stays neutral
 HALF_LIFE = 50000  # iterations in which the spread of the second frame's draws comes half-way to its full size
-FLOAT_COUNTS = 2 ** 24  # the whole numbers below are float32
+FLOAT_COUNTS = 2 ** 24  # the whole numbers up to here are float32
 
-Row = collections.namedtuple('Row', 'kind mean spread exp')
-Table = collections.namedtuple('Table', 'geometry second_geometry colour second_colour')
-Table.__doc__ = """{parameter: Row} for each of the four steps of drawing.
 
-geometry, colour: what both frames undergo (noise: the same sigma, but not the same noise).
-second_geometry, second_colour: what the second frame undergoes on top; their spreads grow with the iterations.
-"""
+class Row(typing.NamedTuple):
+    """How one parameter is drawn."""
+    kind: str  # 'uniform' or 'gaussian'
+    mean: float
+    spread: float  # half the range of a uniform one, the standard deviation of a gaussian one
+    exp: bool  # whether the parameter is e to the power of what is drawn
+
+
+class Table(typing.NamedTuple):
+    """How all parameters are drawn, {parameter: Row} for each of the four steps, in this order."""
+    geometry: dict  # what both frames undergo
+    second_geometry: dict  # what the second frame undergoes on top; its spreads grow with the iterations
+    colour: dict  # what both frames undergo (noise: the same sigma, but not the same noise)
+    second_colour: dict  # what the second frame undergoes on top; its spreads grow with the iterations
 
 
 def uniform(mean, spread):
@@ -84,17 +92,17 @@ TABLES = {
 
 
 def identity(batch):
-    """Returns the numbers that change nothing: {parameter: float32 [batch]}."""
+    """The parameters that change nothing: {parameter: float32 [batch]}."""
     rows = {name: row for step in TABLES['paper'] for name, row in step.items()}
-    numbers = {name: np.full(batch, 1 if row.exp else 0, np.float32) for name, row in rows.items()}
-    return dict(numbers, noise_seed=np.zeros(batch, np.float32))
+    params = {name: np.full(batch, 1 if row.exp else 0, np.float32) for name, row in rows.items()}
+    return dict(params, noise_seed=np.zeros(batch, np.float32))
 
 
 def draw(rng, table, batch, source_size, crop_size, iteration):
     """Draws the augmentation of one batch.
 
     Args:
-        rng: np.random.RandomState; made from [seed, iteration], it gives the same numbers whatever ran before.
+        rng: np.random.RandomState; made from [seed, iteration], it gives the same parameters whatever ran before.
         table: one of TABLES.
         batch: number of pairs.
         source_size, crop_size: (H, W) before and (h, w) after.
@@ -105,19 +113,19 @@ def draw(rng, table, batch, source_size, crop_size, iteration):
     """
     if crop_size[0] > source_size[0] or crop_size[1] > source_size[1]:
         raise ValueError('a crop of %d×%d does not fit in images of %d×%d' % (tuple(crop_size) + tuple(source_size)))
-    numbers = identity(batch)
+    params = identity(batch)
     spread = second_spread(iteration)
 
     def fits(candidates):  # the second frame, which is the first as long as nothing is on top
-        return _is_inside(second_frame(dict(numbers, **candidates)), source_size, crop_size)
+        return _is_inside(second_frame(dict(params, **candidates)), source_size, crop_size)
 
     for rows, scale in ((table.geometry, 1), (table.second_geometry, spread)):
-        numbers.update(_first_fitting({name: _draw(rng, row, scale, (TRIES, batch)) for name, row in rows.items()},
-                                      fits, neutral=numbers))
+        candidates = {name: _draw(rng, row, scale, (TRIES, batch)) for name, row in rows.items()}
+        params.update(_first_fitting(candidates, fits, neutral=params))
     for rows, scale in ((table.colour, 1), (table.second_colour, spread)):
-        numbers.update({name: _draw(rng, row, scale, batch) for name, row in rows.items()})
-    numbers['noise_seed'] = rng.randint(FLOAT_COUNTS, size=batch)
-    return {name: np.asarray(value, np.float32) for name, value in numbers.items()}
+        params.update({name: _draw(rng, row, scale, batch) for name, row in rows.items()})
+    params['noise_seed'] = rng.randint(FLOAT_COUNTS, size=batch)
+    return {name: np.asarray(value, np.float32) for name, value in params.items()}
 
 
 def second_spread(iteration):
@@ -125,43 +133,43 @@ def second_spread(iteration):
     return 1 / (1 + 3. ** (-iteration / HALF_LIFE))
 
 
-def second_frame(numbers):
+def second_frame(params):
     """The geometry of the second frame, that of the first with its own on top, under the names of the first's."""
     return dict(
-        numbers,
-        translate_x=numbers['translate_x'] + numbers['second_translate_x'],
-        translate_y=numbers['translate_y'] + numbers['second_translate_y'],
-        rotate=numbers['rotate'] + numbers['second_rotate'],
-        zoom=numbers['zoom'] * numbers['second_zoom'],
+        params,
+        translate_x=params['translate_x'] + params['second_translate_x'],
+        translate_y=params['translate_y'] + params['second_translate_y'],
+        rotate=params['rotate'] + params['second_rotate'],
+        zoom=params['zoom'] * params['second_zoom'],
     )
 
 
-def source_map(numbers, source_size, crop_size, library):
+def crop_to_source_affine(params, source_size, crop_size, library):
     """The affine map from an output pixel to the place in the source that it shows.
 
     Args:
-        numbers: the first frame's, or what second_frame makes of them.
+        params: the first frame's, or what second_frame makes of them.
         source_size, crop_size: (H, W), (h, w).
-        library: np or tf, whichever the numbers belong to.
+        library: np or tf, whichever the params are arrays of.
 
     Returns:
         (xx, xy, yx, yy), (x0, y0): place x = xx·p_x + xy·p_y + x0, y = yx·p_x + yy·p_y + y0, with p counted in pixels
         from (w / 2, h / 2).
     """
     (height, width), (crop_height, crop_width) = source_size, crop_size
-    zoom_x, zoom_y = numbers['zoom'] * numbers['squeeze'], numbers['zoom'] / numbers['squeeze']
-    cos, sin = library.cos(numbers['rotate']), library.sin(numbers['rotate'])
+    zoom_x, zoom_y = params['zoom'] * params['squeeze'], params['zoom'] / params['squeeze']
+    cos, sin = library.cos(params['rotate']), library.sin(params['rotate'])
     centre_x = crop_width / 2 + (width - crop_width) // 2  # a whole pixel's shift even if one of both is odd
     centre_y = crop_height / 2 + (height - crop_height) // 2
     linear = (cos / zoom_x, -sin / zoom_x, sin / zoom_y, cos / zoom_y)
-    offset = (numbers['translate_x'] * crop_width / zoom_x + centre_x,
-              numbers['translate_y'] * crop_height / zoom_y + centre_y)
+    offset = (params['translate_x'] * crop_width / zoom_x + centre_x,
+              params['translate_y'] * crop_height / zoom_y + centre_y)
     return linear, offset
 
 
-def _is_inside(numbers, source_size, crop_size):
+def _is_inside(params, source_size, crop_size):
     """Whether the crop's four corner pixels, and with them all others, lie between pixels of the source."""
-    (xx, xy, yx, yy), (x0, y0) = source_map(numbers, source_size, crop_size, np)
+    (xx, xy, yx, yy), (x0, y0) = crop_to_source_affine(params, source_size, crop_size, np)
     (height, width), (crop_height, crop_width) = source_size, crop_size
     inside = True
     for p_x in (-crop_width / 2, crop_width / 2 - 1):

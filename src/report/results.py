@@ -12,7 +12,7 @@ import numpy as np
 
 from src.files import InputError, write_json, write_text
 from src.flow.errors import EDGES
-from src.flow.metrics import EPE_IMAGES, EPE_PIXELS, NAMES, values
+from src.flow.metrics import EPE_IMAGES, EPE_PIXELS, NAMES, Sums, values
 
 METRICS, PAIRS, REPORT = 'metrics.json', 'metrics.csv', 'report.html'
 # Of one pair alone the two averages of the EPE are the same.
@@ -26,7 +26,7 @@ class PairResult(typing.NamedTuple):
     image_a: str  # its path in the data folder; of a generated pair what it was generated from
     image_b: str  # the same; '' for a generated pair
     size: tuple  # (H, W)
-    sums: np.ndarray  # as metrics.sums gives them
+    sums: Sums
     histogram: np.ndarray  # as errors.error_histogram gives it
 
     @property

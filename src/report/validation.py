@@ -117,8 +117,9 @@ def _ranked(ranked):
     values = [ranked[place] for place in places]
     titles = ['pair %d of %d: %s px' % (place + 1, len(ranked), format_value(EPE_IMAGES, ranked[place]))
               for place in places]
-    return columns(values, titles, [(0, 'best %.3g' % values[0]), (count / 2, 'median %.3g' % values[count // 2]),
-                                   (count, 'worst %.3g' % values[-1])], 'EPE of the pairs, in order')
+    marks = [(0, 'best %.3g' % values[0]), (count / 2, 'median %.3g' % values[count // 2]),
+             (count, 'worst %.3g' % values[-1])]
+    return columns(values, titles, marks, 'EPE of the pairs, in order')
 
 
 def _legends():

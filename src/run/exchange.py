@@ -2,8 +2,6 @@
 import dataclasses
 import zlib
 
-import numpy as np
-
 from src.files import InputError
 from src.tf import tf
 

@@ -53,8 +53,8 @@ class Settings:
     def check(self):
         """Raises an InputError for values that do not go together."""
         if len(self.learning_rates) != len(self.step_values) + 1:
-            raise InputError('--learning_rates has %d numbers, --step_values %d; N rates need the N-1 steps at which the '
-                             'rate changes; one rate alone, without --step_values, is constant'
+            raise InputError('--learning_rates has %d numbers, --step_values %d; N rates need the N-1 steps at which '
+                             'the rate changes; one rate alone, without --step_values, is constant'
                              % (len(self.learning_rates), len(self.step_values)))
         if self.step_values != sorted(set(self.step_values)):
             raise InputError('--step_values %s: not in ascending order' % self.step_values)

@@ -125,8 +125,9 @@ def _build(settings, mixture, val_pairs, device, start, on_save):
     for sample in example_pairs.values():
         flownet.build(sample.valid.shape)
     keeper = Keeper(settings.result, tf.trainable_variables(), tf.global_variables())
-    agreement = Agreement(device.peers, settings, {
-        'the step to go on from': start, 'pairs to train on': len(mixture.pairs), 'pairs to validate on': len(val_pairs)})
+    agreement = Agreement(device.peers, settings, {'the step to go on from': start,
+                                                   'pairs to train on': len(mixture.pairs),
+                                                   'pairs to validate on': len(val_pairs)})
     return Run(settings, feed, step, flownet, keeper, device.peers, agreement, Exchange(device.peers, 3),
                device.peers.broadcast(tf.global_variables()), device.peers.barrier(), val_pairs, example_pairs, on_save)
 

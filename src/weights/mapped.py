@@ -1,21 +1,20 @@
 """Files of weights as bytes: mapped, not read, and nothing outside of them is ever reached."""
-import collections
 import mmap
 import struct
+import typing
 
 import numpy as np
 
 from src.files import InputError
 
-Array = collections.namedtuple('Array', 'shape dtype read')
-Array.__doc__ = """An array in a file.
-
-shape: tuple of int.
-dtype: np.dtype.
-read: function without arguments → the np.ndarray; InputError if it cannot be read.
-"""
-
 MOST_AXES = 8  # no weights have more; a claim of 10⁵ axes would take time alone
+
+
+class Array(typing.NamedTuple):
+    """An array in a file."""
+    shape: tuple  # of int
+    dtype: np.dtype
+    read: typing.Callable[[], np.ndarray]  # InputError if it cannot be read
 
 
 class Bytes:

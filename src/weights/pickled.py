@@ -5,19 +5,39 @@ everything else is refused by name. The instructions are those of Python's pickl
 Time and memory stay within a multiple of the file: there is no recursion, what is remembered is referred to and never
 copied, and the number of instructions is limited.
 """
-import collections
 import struct
+import typing
 
 from src.files import InputError
 
 MOST_STEPS = 1 << 17  # FlowNet2 with an optimizer's two values for each weight takes 30,000
 
-Name = collections.namedtuple('Name', 'module name')  # of a function or class, which stays a name
-Storage = collections.namedtuple('Storage', 'kind key')  # kind: such as FloatStorage; key: where its bytes are
-Tensor = collections.namedtuple('Tensor', 'storage offset shape stride')  # offset and stride in numbers
-Latin1 = collections.namedtuple('Latin1', 'text')  # bytes, written as text
-
 OPAQUE = object()  # a value that nobody looks at
+
+
+class Name(typing.NamedTuple):
+    """Of a function or class: it stays a name."""
+    module: str
+    name: str
+
+
+class Storage(typing.NamedTuple):
+    """The numbers that tensors are views of."""
+    kind: str  # such as FloatStorage
+    key: str  # where its bytes are
+
+
+class Tensor(typing.NamedTuple):
+    """A view of a Storage."""
+    storage: Storage
+    offset: int  # this and stride count numbers, not bytes
+    shape: tuple
+    stride: tuple
+
+
+class Latin1(typing.NamedTuple):
+    """Bytes, written as text."""
+    text: str
 
 
 class DType:

@@ -32,7 +32,7 @@ class Weights(abc.ABC):
         """The array of a name of `shapes`; InputError if it cannot be read."""
 
     def read(self, name, dtype):
-        """The array of a name, cast to `dtype`; InputError if it cannot be read, or is not finite or no real numbers."""
+        """The array of a name, cast to `dtype`; InputError if it cannot be read, or holds other than finite numbers."""
         value = self.value(name)
         if value.dtype.kind in 'cOSU':
             raise InputError('%s: %s holds %s, not real numbers' % (self.path, name, value.dtype))

@@ -2,9 +2,9 @@
 
 tests/test_corpus.py reads what once failed in the same way as the fuzzer does.
 """
-import collections
 import glob
 import os
+import typing
 
 import cv2
 import numpy as np
@@ -17,15 +17,6 @@ from src.flow import io
 from src.flow.headers import image_size, remarks
 from src.run.history import History
 
-Kind = collections.namedtuple('Kind', 'file seeds read form')
-Kind.__doc__ = """A kind of file.
-
-file: its name in a folder of its own.
-seeds: a function: folder → list of bytes, of valid files; it writes what belongs to them to the folder.
-read: a function: folder → None, that reads the file as the program does; it ends, or raises an InputError.
-form: what mutations.py knows of how such files are made up.
-"""
-
 IMAGES = ('png', 'jpg', 'ppm', 'pgm', 'pbm', 'pam', 'bmp', 'tiff', 'webp', 'gif', 'jp2', 'avif', 'ras', 'hdr', 'exr')
 FLOW = np.random.RandomState(0).randn(6, 5, 2).astype(np.float32)
 LINES = ['step,loss,epe,learning_rate,pairs_per_s,fp_bp_ms,data_ms,val_epe', '10,1.5,0.25,0.0001,3,40.5,1.5,',
@@ -33,6 +24,14 @@ LINES = ['step,loss,epe,learning_rate,pairs_per_s,fp_bp_ms,data_ms,val_epe', '10
 NET = {'N/conv1/weights': np.ones((3, 2), np.float32), 'N/conv1/biases': np.ones(2, np.float32),
        'N/conv6_1/weights': np.ones((1, 1, 2, 2), np.float32)}  # of two channels: it tells the width
 WEIGHTS = ('pytorch', 'pytorch legacy', 'caffemodel', 'caffemodel old', 'hdf5', 'tensorpack', 'npz', 'npy')
+
+
+class Kind(typing.NamedTuple):
+    """A kind of file."""
+    file: str  # its name in a folder of its own
+    seeds: typing.Callable[[str], list]  # folder → bytes of valid files; writes what belongs to them to the folder
+    read: typing.Callable[[str], None]  # folder → None: reads the file as the program does; ends or raises InputError
+    form: str  # what mutations.py knows of how such files are made up
 
 
 def kinds(with_tensorflow):

@@ -1,4 +1,4 @@
-"""What the user is told."""
+"""The lines that errors are to the user."""
 import pytest
 
 from src.files import InputError

@@ -9,7 +9,7 @@ PNM_HEADER = re.compile(rb'P([56])' + 3 * rb'(?:\s|#[^\n]*\n)+(\d{1,9})' + rb'\s
 JPEG_MARKER = re.compile(rb'\xff([\x02-\xcf\xd9-\xfe])')  # neither the stuffed zeros nor the restarts inside a scan
 
 
-def is_whole(data):
+def is_complete_image(data):
     """False if these bytes are a PNG, JPEG, binary PPM or PGM that is cut short; other formats are not looked into.
 
     Of a PNG the checksums are checked too.
@@ -18,17 +18,17 @@ def is_whole(data):
         data: bytes, or a memoryview of bytes.
     """
     if data[:4] == b'\x89PNG':
-        return _whole_png(data)
+        return _complete_png(data)
     if is_jpeg(data):
-        return _whole_jpeg(data)
-    return data[:2] not in (b'P5', b'P6') or _whole_pnm(data)
+        return _complete_jpeg(data)
+    return data[:2] not in (b'P5', b'P6') or _complete_pnm(data)
 
 
 def is_jpeg(data):
     return data[:2] == b'\xff\xd8'
 
 
-def _whole_png(data):
+def _complete_png(data):
     """Walks the chunks (length, name, content, checksum) up to the last one, IEND."""
     start = 8
     while start + 12 <= len(data):
@@ -42,7 +42,7 @@ def _whole_png(data):
     return False
 
 
-def _whole_jpeg(data):
+def _complete_jpeg(data):
     """Walks the markers up to the end of the image (0xd9), over the segments' content: it may hold a thumbnail."""
     marker = JPEG_MARKER.search(data, 2)
     while marker and marker.group(1) != b'\xd9':
@@ -51,7 +51,7 @@ def _whole_jpeg(data):
     return marker is not None
 
 
-def _whole_pnm(data):
+def _complete_pnm(data):
     header = PNM_HEADER.match(data)
     if not header:
         return False

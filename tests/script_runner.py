@@ -1,10 +1,10 @@
 """Runs the scripts as commands within this process, and makes the small nets that they need."""
-import collections
 import contextlib
 import importlib
 import io
 import os
 import sys
+import typing
 
 from src.run import flags
 from src.run.inference import FlowNet
@@ -13,7 +13,12 @@ from src.tf import tf
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 WIDTH = 1 / 32  # of the nets, 2 to 32 channels: fast
 
-Result = collections.namedtuple('Result', 'status out err')
+
+class Result(typing.NamedTuple):
+    """How a script ended."""
+    status: int
+    out: str
+    err: str
 
 
 def run(script, *arguments):

@@ -1,4 +1,4 @@
-"""What the tests of the augmentation share: sizes, its graph as a function, and the geometry as matrices."""
+"""The augmentation as a function of arrays; sizes, images and parameters for it; its geometry as matrices."""
 import functools
 import math
 
@@ -13,13 +13,13 @@ CHAIRS = (384, 512), (320, 448)
 ROUND = dict(rtol=0, atol=1e-3)  # pixels, grey levels
 
 
-def numbers(*changes):
-    """One pair for each dict of numbers that are not neutral."""
-    draws = identity(len(changes))
+def params_of(*changes):
+    """The parameters of one pair for each dict of those that are not neutral."""
+    params = identity(len(changes))
     for pair, change in enumerate(changes):
         for name, value in change.items():
-            draws[name][pair] = value
-    return draws
+            params[name][pair] = value
+    return params
 
 
 @functools.lru_cache(maxsize=None)
@@ -30,28 +30,28 @@ def graph_of(batch, size, crop_size):
         fields = [tf.placeholder(dtype, (batch,) + size + channels) for dtype, channels in shapes]
         inputs = {name: tf.placeholder(tf.float32, value.shape) for name, value in identity(batch).items()}
         return tf.Session(graph=graph).make_callable(
-            augment(*fields, draws=inputs, crop_size=crop_size), fields + list(inputs.values()))
+            augment(*fields, params=inputs, crop_size=crop_size), fields + list(inputs.values()))
 
 
-def run(image_a, image_b, flow, valid, draws, crop_size):
+def run(image_a, image_b, flow, valid, params, crop_size):
     function = graph_of(len(valid), np.shape(valid)[1:], crop_size)
-    return function(image_a, image_b, flow, valid, *[draws[name] for name in identity(1)])
+    return function(image_a, image_b, flow, valid, *[params[name] for name in identity(1)])
 
 
 def images(seed, batch=2, size=SOURCE):
     return np.random.RandomState(seed).randint(0, 256, (2, batch) + size + (3,)).astype(np.uint8)
 
 
-def move(flow, draws, valid=None):
+def move(flow, params, valid=None):
     """Flow [N, h, w, 2] and valid [N, h, w] of pairs that all have this flow [H, W, 2] and valid [H, W]."""
-    batch = len(draws['zoom'])
+    batch = len(params['zoom'])
     fields = np.zeros(SOURCE + (3,)), np.zeros(SOURCE + (3,)), flow, np.ones(SOURCE) if valid is None else valid
-    return run(*[np.stack([field] * batch) for field in fields], draws=draws, crop_size=CROP)[2:]
+    return run(*[np.stack([field] * batch) for field in fields], params=params, crop_size=CROP)[2:]
 
 
-def matrix_of(draws, pair, second, source=SOURCE, crop=CROP):
+def matrix_of(params, pair, second, source=SOURCE, crop=CROP):
     """The map from output to source pixels as the product of its steps, float64 (3, 3)."""
-    number = {name: float(value[pair]) for name, value in draws.items()}
+    number = {name: float(value[pair]) for name, value in params.items()}
     if second:
         for name in ('translate_x', 'translate_y', 'rotate'):
             number[name] += number['second_' + name]
