@@ -49,7 +49,7 @@ class Net:
     def __call__(self, images_a, images_b):
         self.seen.append([int(image[0, 0, 0]) for image in images_a])
         flow = np.empty(np.shape(images_a)[:3] + (2,), np.float32)  # fails where the sizes differ
-        flow[..., 0] = np.array(images_a)[..., 0] + self._add
+        flow[..., 0] = np.array(images_a, np.float32)[..., 0] + self._add
         flow[..., 1] = -.5
         return flow
 
