@@ -39,3 +39,11 @@ tf.logging.set_verbosity(tf.logging.ERROR)
 tf.disable_v2_behavior()
 
 LOSS_SCALE = 'loss_scale'  # the scope of its variables: training has them in half precision alone
+
+
+@contextlib.contextmanager
+def on_host():
+    """The context of operations that run on the CPU whatever the session's device: npu_bridge heeds a mark alone."""
+    mark = {'_without_npu_compile': tf.AttrValue(b=True)}  # as npu_scope.without_npu_compile_scope sets it
+    with tf.device('/cpu:0'), tf.get_default_graph()._attr_scope(mark):
+        yield

@@ -1,5 +1,6 @@
 """What all tests share: the project on the path, and a graph of its own for each test."""
 import importlib
+import json
 import os
 import shutil
 import signal
@@ -37,8 +38,20 @@ def npu_bridge(monkeypatch):
     """The stand-in for npu_bridge.npu_init, importable for one test."""
     monkeypatch.syspath_prepend(os.path.join(ROOT, 'tests', 'stand_ins'))
     yield importlib.import_module('npu_bridge.npu_init')
-    for name in ('npu_bridge.npu_init', 'npu_bridge'):
+    for name in ('npu_bridge.exchange', 'npu_bridge.npu_init', 'npu_bridge'):
         del sys.modules[name]
+
+
+@pytest.fixture
+def eight(monkeypatch, tmp_path):
+    """The environment of process 3 of 8."""
+    (tmp_path / 'table.json').write_text(json.dumps({'server_list': [
+        {'device': [{'rank_id': str(4 * server + rank)} for rank in range(4)]} for server in range(2)]}))
+    values = {'RANK_SIZE': '8', 'RANK_ID': '3', 'RANK_TABLE_FILE': str(tmp_path / 'table.json'),
+              'ASCEND_DEVICE_ID': '3', 'JOB_ID': '10087'}
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    return values
 
 
 @pytest.fixture(scope='session')

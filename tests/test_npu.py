@@ -1,4 +1,5 @@
 """--chip npu with a recording stand-in for npu_bridge: the session, the wrappers, the order, several processes."""
+import csv
 import itertools
 import json
 import os
@@ -12,24 +13,14 @@ from dataset_files import write_pairs
 from script_runner import ROOT, run, save_net
 from src.data.datasets import read_list
 from src.data.pipeline import training_batches
-from src.device import npu
+from src.device import npu_peers
+from src.device.npu_session import NpuOptions
 from src.device.opening import open_device
 from src.files import InputError
 from src.model import losses, ops
 from src.model.build_options import building
 from src.run.feeding import Feed
 from src.tf import tf
-
-
-@pytest.fixture
-def eight(monkeypatch, tmp_path):
-    """The environment of process 3 of 8."""
-    (tmp_path / 'table.json').write_text('{}')
-    values = {'RANK_SIZE': '8', 'RANK_ID': '3', 'RANK_TABLE_FILE': str(tmp_path / 'table.json'),
-              'ASCEND_DEVICE_ID': '3', 'JOB_ID': '10087'}
-    for name, value in values.items():
-        monkeypatch.setenv(name, value)
-    return values
 
 
 def keys(device):
@@ -45,27 +36,64 @@ def keys(device):
 def test_the_session(npu_bridge, training):
     device = open_device('npu', trained=('',) if training else ())
     assert keys(device) == {'use_off_line': True, 'graph_run_mode': int(training),
-                            'precision_mode': b'allow_fp32_to_fp16'}
+                            'precision_mode': b'allow_fp32_to_fp16',
+                            **({'variable_format_optimize': False} if training else {})}
     rewriting = device.config.graph_options.rewrite_options
     assert rewriting.remapping == rewriting.memory_optimization == type(rewriting).OFF
     assert device.config.allow_soft_placement and device.feeds_numpy and (device.rank, device.ranks) == (0, 1)
 
 
 def test_profiling_and_dump(npu_bridge, tmp_path):
-    found = keys(open_device('npu', npu_options=npu.NpuOptions('must_keep_origin_dtype', 0,
-                                                               str(tmp_path / 'profile'), str(tmp_path / 'dump'))))
+    options = NpuOptions('must_keep_origin_dtype', profiling=str(tmp_path / 'profile'), dump=str(tmp_path / 'dump'),
+                         dump_step='0|5|10-12')
+    found = keys(open_device('npu', npu_options=options))
     assert found['profiling_mode'] and found['enable_dump'] and found['precision_mode'] == b'must_keep_origin_dtype'
     profiling = json.loads(found['profiling_options'].decode())
     assert profiling['output'] == str(tmp_path / 'profile') and profiling['training_trace'] == 'on'
     assert found['dump_path'].decode() == str(tmp_path / 'dump') and found['dump_mode'] == b'all'
+    assert found['dump_step'] == b'0|5|10-12'
     assert sorted(os.listdir(str(tmp_path))) == ['dump', 'profile']  # the adapter makes neither
+
+
+def test_a_dump_of_what_overflows(npu_bridge, tmp_path):
+    found = keys(open_device('npu', npu_options=NpuOptions(over_dump=str(tmp_path / 'over'))))
+    assert found['enable_dump_debug'] and found['dump_debug_mode'] == b'all' and 'enable_dump' not in found
+    assert found['dump_path'].decode() == str(tmp_path / 'over') and os.listdir(str(tmp_path)) == ['over']
 
 
 def test_mixed_precision_trains_with_a_loss_scale_only(npu_bridge):
     with pytest.raises(InputError, match='--loss_scale'):
-        open_device('npu', trained=('',), npu_options=npu.NpuOptions('allow_mix_precision'))
-    open_device('npu', npu_options=npu.NpuOptions('allow_mix_precision'))
-    open_device('npu', trained=('',), npu_options=npu.NpuOptions('allow_mix_precision', 1024))
+        open_device('npu', trained=('',), npu_options=NpuOptions('allow_mix_precision'))
+    open_device('npu', npu_options=NpuOptions('allow_mix_precision'))
+    open_device('npu', trained=('',), npu_options=NpuOptions('allow_mix_precision', 1024))
+
+
+def test_a_list_of_mixed_precision_reaches_the_session(npu_bridge, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'list.json').write_text('{"black-list": {"to-add": ["Add"]}}')
+    found = keys(open_device('npu', npu_options=NpuOptions('allow_mix_precision', modify_mixlist='list.json')))
+    assert found['modify_mixlist'].decode() == str(tmp_path / 'list.json')
+
+
+@pytest.mark.parametrize('options, message', [
+    (dict(dump='a', over_dump='b'), '--dump a, --over_dump b: CANN does one of them'),
+    (dict(dump_step='5'), '--dump_step 5: needs --dump'),
+    (dict(modify_mixlist='none.json'), 'none.json: needs --precision_mode allow_mix_precision'),
+    (dict(modify_mixlist='none.json', precision_mode='allow_mix_precision'), 'none.json: cannot be read'),
+    (dict(modify_mixlist=__file__, precision_mode='allow_mix_precision'), 'test_npu.py: no JSON')])
+def test_options_that_do_not_go_together(npu_bridge, options, message):
+    with pytest.raises(InputError, match=message):
+        open_device('npu', npu_options=NpuOptions(**options))
+
+
+@pytest.mark.parametrize('text', ['ImportError', 'AttributeError', 'OSError', 'KeyError', 'RuntimeError'])
+def test_whatever_npu_bridge_fails_with_is_one_line(text, monkeypatch, tmp_path):
+    (tmp_path / 'npu_bridge').mkdir()
+    (tmp_path / 'npu_bridge' / '__init__.py').write_text('raise %s("libge_runner.so\\nand more")' % text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    ended = run('flownet2_test', '--input_a', 'a', '--input_b', 'b', '--out', tmp_path / 'out', '--chip', 'npu')
+    assert ended.status == 1 and ended.err.count('\n') == 1
+    assert '--chip npu: npu_bridge cannot be imported (%s: ' % text in ended.err and 'set_env.sh' in ended.err
 
 
 # Several NPUs
@@ -81,54 +109,75 @@ def test_eight_processes(npu_bridge, eight, capsys):
     ('RANK_SIZE', 'x', 'RANK_SIZE=x: not a whole number'), ('RANK_SIZE', '0', 'RANK_SIZE=0: not a whole number'),
     ('JOB_ID', '', 'JOB_ID: not set'), ('ASCEND_DEVICE_ID', '', 'ASCEND_DEVICE_ID: not set'),
     ('RANK_TABLE_FILE', '', 'RANK_TABLE_FILE: not set'),
-    ('RANK_TABLE_FILE', '/none', 'RANK_TABLE_FILE=/none: no such')])
+    ('RANK_TABLE_FILE', '/none', 'RANK_TABLE_FILE=/none: no such'),
+    ('RANK_TABLE_FILE', __file__, 'RANK_TABLE_FILE=.*test_npu.py: no rank table'),
+    ('CM_CHIEF_IP', '10.0.0.1', 'CM_CHIEF_IP: starting without a rank table is not supported'),
+    ('CM_WORKER_SIZE', '8', 'unset CM_WORKER_SIZE, and set RANK_SIZE, RANK_ID')])
 def test_an_environment_that_is_not_whole(eight, name, value, message):
     with pytest.raises(InputError, match=message):
-        npu.ranks_of(dict(eight, **{name: value}))
+        npu_peers.ranks_of(dict(eight, **{name: value}))
+
+
+def test_the_cores_are_shared_by_the_processes_of_a_machine(npu_bridge, eight, monkeypatch):
+    def threads():
+        return open_device('npu').host_config.intra_op_parallelism_threads
+
+    monkeypatch.setattr(os, 'sched_getaffinity', lambda _: set(range(96)))
+    assert threads() == 24  # 4 of the 8 processes are on each machine
+    with open(eight['RANK_TABLE_FILE'], 'w') as file:
+        file.write('{}')
+    assert threads() == 12
+    monkeypatch.setattr(os, 'sched_getaffinity', lambda _: {0})
+    assert threads() == 1
+    monkeypatch.setenv('RANK_SIZE', '1')
+    monkeypatch.setenv('RANK_ID', '0')
+    monkeypatch.setattr(os, 'sched_getaffinity', lambda _: set(range(96)))
+    assert threads() == 96
 
 
 def wrapped(npu_bridge, loss_scale):
     """The optimizer of a device, and the calls that it was made by: their names and arguments."""
     del npu_bridge.calls[:]
-    device = open_device('npu', trained=('',), npu_options=npu.NpuOptions(loss_scale=loss_scale))
-    return device.adam(.1, .9, .999), npu_bridge.calls
+    device = open_device('npu', trained=('',), npu_options=NpuOptions(loss_scale=loss_scale))
+    with tf.Graph().as_default():
+        return device.adam(.1, .9, .999), npu_bridge.calls
 
 
 def test_one_npu_without_a_loss_scale_takes_the_optimizer_as_it_is(npu_bridge):
     optimizer, calls = wrapped(npu_bridge, 0)
-    assert type(optimizer) is tf.train.AdamOptimizer and calls == []
+    assert isinstance(optimizer, tf.train.AdamOptimizer) and calls == []
 
 
 def test_one_npu_with_a_loss_scale(npu_bridge):
     _, ((name, (inner, manager, distributed)),) = wrapped(npu_bridge, 2 ** 20)
-    assert name == 'NPULossScaleOptimizer' and type(inner) is tf.train.AdamOptimizer and distributed is False
+    assert name == 'NPULossScaleOptimizer' and isinstance(inner, tf.train.AdamOptimizer) and distributed is False
     assert manager.settings == (2 ** 20, 1000, 2, 2, .5)
 
 
 def test_eight_npus_average_gradients_inside_of_the_loss_scale(npu_bridge, eight):
     _, ((name, inner), second) = wrapped(npu_bridge, 1024)
-    assert name == 'npu_distributed_optimizer_wrapper' and type(inner) is tf.train.AdamOptimizer
+    assert name == 'npu_distributed_optimizer_wrapper' and isinstance(inner, tf.train.AdamOptimizer)
     assert second[0] == 'NPULossScaleOptimizer' and second[1][2] is True
 
 
 def test_an_old_adapter_has_another_name_for_the_wrapper(npu_bridge, eight, monkeypatch):
     monkeypatch.delattr(npu_bridge, 'npu_distributed_optimizer_wrapper')
     _, ((name, inner),) = wrapped(npu_bridge, 0)
-    assert name == 'NPUDistributedOptimizer' and type(inner) is tf.train.AdamOptimizer
+    assert name == 'NPUDistributedOptimizer' and isinstance(inner, tf.train.AdamOptimizer)
 
 
 def test_all_variables_are_broadcast_and_on_one_npu_none(npu_bridge, eight, monkeypatch):
     with tf.Graph().as_default(), tf.Session() as session:
-        trained, frozen = tf.Variable(1., name='trained'), tf.Variable(2., trainable=False, name='frozen')
-        tf.Variable(3, trainable=False, name='step')
+        variables = [tf.Variable(1., name='trained'), tf.Variable(2., trainable=False, name='frozen'),
+                     tf.train.get_or_create_global_step()]
         session.run(tf.global_variables_initializer())
-        del npu_bridge.calls[:]
+        session.run(tf.assign(variables[2], 3))
+        del npu_bridge.calls[:], npu_bridge.exchange.ran[:]
         session.run(open_device('npu', trained=('',)).peers.broadcast(tf.global_variables()))
-        names = ['trained', 'frozen', 'step']
-        assert npu_bridge.calls[:3] == [('broadcast', (name, 0)) for name in names]
-        assert sorted(npu_bridge.calls[3:]) == [('broadcast ran', ('frozen', 2)), ('broadcast ran', ('step', 3)),
-                                                ('broadcast ran', ('trained', 1))]
-        assert session.run([trained, frozen]) == [1, 2]
+        assert npu_bridge.calls == [('broadcast', (name, 0)) for name in ('trained', 'frozen', 'global_step')]
+        assert sorted(npu_bridge.exchange.ran) == [('broadcast/frozen', 2), ('broadcast/global_step', 3),
+                                                   ('broadcast/trained', 1)]
+        assert session.run(variables) == [1, 2, 3]
         del npu_bridge.calls[:]
         monkeypatch.setenv('RANK_SIZE', '1')
         monkeypatch.setenv('RANK_ID', '0')
@@ -195,7 +244,7 @@ def steps(npu_bridge, monkeypatch):
         return run_step(*args)
 
     monkeypatch.setattr(Feed, 'run', recorded)
-    del npu_bridge.calls[:]
+    del npu_bridge.calls[:], npu_bridge.exchange.ran[:]
     return npu_bridge.calls
 
 
@@ -214,14 +263,48 @@ def train(place, **changes):
     return ended.out
 
 
-def test_init_restore_broadcast_steps_in_this_order(steps, eight, monkeypatch, tmp_path):
+def test_init_restore_broadcast_steps_in_this_order(npu_bridge, steps, eight, monkeypatch, tmp_path):
     monkeypatch.setenv('RANK_ID', '0')
     train(tmp_path, loss_scale=1024, augment='paper')  # on the host, in a session of the CPU
-    order = [name for name, group in itertools.groupby(steps, lambda call: call[0])]
-    assert order == ['npu_distributed_optimizer_wrapper', 'NPULossScaleOptimizer', 'broadcast', 'broadcast ran', 'step']
-    ran = dict(value for name, value in steps if name == 'broadcast ran')
-    assert ran['FlowNetS/conv1/weights'] == 1 / 64 and 'FlowNetS/conv1/weights/Adam' in ran
+    order = [name for name, _ in itertools.groupby(steps, lambda call: call[0])]
+    assert order == ['npu_distributed_optimizer_wrapper', 'NPULossScaleOptimizer', 'allreduce', 'broadcast',
+                     'allreduce', 'step']  # the graph is whole before the first step
+    ran = npu_bridge.exchange.ran
+    kinds = [name for name, _ in itertools.groupby(tag.split('/')[0] for tag, _ in ran)]
+    assert kinds[:2] == ['allreduce', 'broadcast'] and kinds[2] == 'allreduce' and kinds.count('broadcast') == 1
+    assert kinds.count('status') == 2
+    assert dict(ran)['broadcast/FlowNetS/conv1/weights'] == 1 / 64
+    assert {'broadcast/FlowNetS/conv1/weights/Adam', 'broadcast/global_step'} < set(dict(ran))
     assert 'latest.ckpt-2.index' in os.listdir(str(tmp_path / 'result'))
+
+
+@pytest.mark.parametrize('before, after', [(0, 1024), (1024, 0), (1024, 1024)])
+def test_a_run_goes_on_with_and_without_a_loss_scale(npu_bridge, tmp_path, before, after):
+    train(tmp_path, loss_scale=before)
+    names = {name for name, _ in tf.train.list_variables(str(tmp_path / 'result' / 'latest.ckpt-2'))}
+    assert {'beta1_power', 'beta2_power', 'global_step'} < names
+    own = {'loss_scale/loss_scale', 'loss_scale/good_steps', 'loss_scale/bad_steps'}
+    assert {name for name in names if 'scale' in name or '_steps' in name} == (own if before else set())
+    out = train(tmp_path, loss_scale=after, pretrained='', resume_path=tmp_path / 'result', train_step=4)
+    assert ('%d missing, left at their initial value: loss_scale/bad_steps' % len(own) in out) == (after > before)
+    assert 'unused' not in out and 'step 4: validation' in out
+    if after:
+        assert read(tmp_path / 'result' / 'latest.ckpt-4', 'loss_scale/good_steps') == (4 if before else 2)
+
+
+def test_a_step_that_overflows_changes_nothing_but_the_loss_scale(npu_bridge, tmp_path):
+    train(tmp_path, loss_scale='3e38', log_step=1, learning_rates='1e-4')
+    checkpoint = tmp_path / 'result' / 'latest.ckpt-2'
+    assert read(checkpoint, 'FlowNetS/conv1/biases').tolist() == [1 / 64] * 2
+    assert read(checkpoint, 'loss_scale/loss_scale') == pytest.approx(1.5e38, 1e-6)
+    assert (read(checkpoint, 'beta1_power'), read(checkpoint, 'global_step')) == (np.float32(.9), 2)
+    with open(str(tmp_path / 'result' / 'history.csv')) as file:
+        norms = [row['gradient_norm'] for row in csv.DictReader(file) if row['gradient_norm']]
+    assert norms == ['0', '0']
+
+
+def read(checkpoint, name):
+    return tf.train.load_variable(str(checkpoint), name)
 
 
 def test_the_other_processes_take_other_pairs_and_write_nothing(steps, eight, tmp_path, monkeypatch):
@@ -292,6 +375,13 @@ def test_processes_by_rank(program):
     logs = [(program.parent / 'logs' / ('train_%d.log' % rank)).read_text() for rank in range(8)]
     for rank, log in enumerate(logs):
         assert log.startswith('%d of 8 on %d job 10087: ' % (rank, rank + 4)) and log.endswith('--batch_size 2\n')
+
+
+def test_time_outs_of_hccl_may_be_overridden(program):
+    program.write_text('#!/bin/sh\necho "$HCCL_CONNECT_TIMEOUT $HCCL_EXEC_TIMEOUT"\n')
+    for changes, expected in (({}, '1800 7200\n'), ({'HCCL_CONNECT_TIMEOUT': '60'}, '60 7200\n')):
+        start('run_npu_8p.sh', program, RANK_TABLE_FILE='table.json', RANK_SIZE='2', **changes)
+        assert (program.parent / 'logs' / 'train_1.log').read_text() == expected
 
 
 def test_if_one_process_fails_the_others_are_stopped(program):

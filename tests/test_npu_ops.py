@@ -4,35 +4,92 @@ import os
 
 import pytest
 
-from script_runner import ROOT, WIDTH
+from script_runner import ROOT, WIDTH, save_net
 from src.data.samples import Batch
-from src.device.npu import Npu, NpuOptions
+from src.device.npu import Npu
+from src.device.npu_session import NpuOptions
 from src.run import export, flags
-from src.run.inference import FlowNet
+from src.run.inference import FlowNet, load_flownet
 from src.run.settings import Settings
 from src.run.step import build_step
 from src.tf import tf
 
 SIZE = (100, 140)  # no multiples of 64, so that every resize is there
 BANNED = {'Range', 'Where', 'While', 'StatelessWhile', 'Switch', 'Merge', 'If', 'PyFunc', 'EagerPyFunc',
+          'IsFinite', 'IsNan', 'IsInf', 'CheckNumerics',  # of TensorFlow 1.15, not supported
           'IteratorGetNext', 'IteratorV2', 'ScalarSummary', 'ImageSummary', 'MergeSummary', 'WriteSummary'}
 
 with open(os.path.join(ROOT, 'tests', 'tf_ops_supported_by_ascend.txt')) as file:
     SUPPORTED = set(file.read().split())
 
 
-def check(name, fetched):
-    """Walks all that operations or tensors `fetched` need; prints the types of it."""
-    graph = fetched[0].graph
+# What computes as precisely as its inputs are, and what begins anew: a chip's convolutions and products are float16.
+MOVES = {'Identity', 'Pad', 'Slice', 'StridedSlice', 'ConcatV2', 'Reshape', 'Transpose', 'Pack', 'Unpack', 'Split'}
+BEGINS = {'Conv2D', 'Conv2DBackpropInput', 'Conv2DBackpropFilter', 'BiasAdd', 'BiasAddGrad', 'BatchMatMul',
+          'BatchMatMulV2', 'Const', 'Fill', 'Placeholder', 'VariableV2', 'VarHandleOp'}
+DELICATE = {'Square', 'Sqrt', 'SqrtGrad', 'SquaredDifference', 'L2Loss', 'Floor'}
+
+
+def needed(fetched):
+    """All operations that operations or tensors `fetched` need, but those that npu_bridge adds."""
+    graph = tf.get_default_graph()
     names = [getattr(item, 'op', item).name for item in fetched]
     operations = [graph.get_operation_by_name(node.name)
                   for node in tf.graph_util.extract_sub_graph(graph.as_graph_def(), names).node]
+    return [operation for operation in operations if '_stand_in' not in operation.node_def.attr]
+
+
+def check(name, fetched):
+    """Walks all that operations or tensors `fetched` need; prints the types of it."""
+    operations = needed(fetched)
     types = {operation.type for operation in operations}
     print('%s: %d operations of %d types: %s' % (name, len(operations), len(types), ' '.join(sorted(types))))
     assert not types - SUPPORTED and not types & BANNED
     for operation in operations:
         if operation.type != 'BroadcastGradientArgs':  # of constant shapes: folded, else what it feeds were not static
             assert all(output.shape.is_fully_defined() for output in operation.outputs), operation.name
+
+
+def keeps_float32(operation):
+    return '_keep_dtype' in operation.node_def.attr
+
+
+def begins(operation):
+    """Whether a value begins there, or is a whole number of a byte, exact in float16."""
+    return operation.type in BEGINS or operation.type == 'Cast' and operation.inputs[0].dtype in (tf.uint8, tf.bool)
+
+
+def float_inputs(operation):
+    return [tensor.op for tensor in operation.inputs if tensor.dtype.base_dtype == tf.float32]
+
+
+def check_float32(fetched):
+    """Walks back from all that is delicate (squares, roots, what becomes a coordinate) to where values begin: what
+    computes on the way keeps float32, and what only moves values comes from nothing that did."""
+    operations = needed(fetched)
+    delicate = [operation for operation in operations if operation.type in DELICATE]
+    delicate += [item.op for item in fetched if isinstance(item, tf.Tensor) and item.shape.rank == 0]  # sums of pixels
+    assert delicate
+    seen, ahead = set(), [(operation, False) for operation in delicate]
+    while ahead:
+        operation, moved = item = ahead.pop()
+        if item in seen or begins(operation) or '_stand_in' in operation.node_def.attr:
+            continue
+        seen.add(item)
+        assert keeps_float32(operation) or operation.type in MOVES, operation.name
+        assert not (moved and keeps_float32(operation)), '%s: rounded after it' % operation.name
+        ahead.extend((source, not keeps_float32(operation)) for source in float_inputs(operation))
+
+    # What lies between two that keep float32.
+    above = set()  # what a value that kept float32 reaches, without a convolution between
+    for operation in operations:
+        sources = [source for source in float_inputs(operation) if not begins(source)]
+        if any(keeps_float32(source) or source in above for source in sources):
+            above.add(operation)
+    for operation in operations:
+        if keeps_float32(operation):
+            for source in float_inputs(operation):
+                assert keeps_float32(source) or begins(source) or source not in above, source.name
 
 
 def training_step(net, trainable, images, device):
@@ -43,21 +100,59 @@ def training_step(net, trainable, images, device):
     batch = Batch(tf.placeholder(images, shape + (3,)), tf.placeholder(images, shape + (3,)),
                   tf.placeholder(tf.float32, shape + (2,)), tf.placeholder(tf.bool, shape))
     step = build_step(Settings.from_flags(args), batch, device)
-    return [step.train_op] + list(step.metrics.values())
+    return [step.train_op.op, step.stops] + list(step.metrics.values())
 
 
 @pytest.mark.parametrize('net, trainable, images', [('2', 'all', tf.uint8), ('C', 'last', tf.float32)])
 def test_training(npu_bridge, net, trainable, images):
     """Every part of every net has its gradient in the first one; augmented images are float32."""
     with tf.Graph().as_default():
-        check('training of %s, %s' % (net, trainable), training_step(net, trainable, images, Npu(True, NpuOptions())))
+        fetched = training_step(net, trainable, images, Npu(True, NpuOptions()))
+        check('training of %s, %s' % (net, trainable), fetched)
+        check_float32(fetched)
+
+
+def test_training_under_a_loss_scale(npu_bridge):
+    with tf.Graph().as_default():
+        fetched = training_step('CS', 'all', tf.uint8, Npu(True, NpuOptions('allow_mix_precision', 1024)))
+        check('training of CS under a loss scale', fetched)
+        check_float32(fetched)
+
+
+def test_training_by_several(npu_bridge, eight):
+    with tf.Graph().as_default():
+        device = Npu(True, NpuOptions())
+        fetched = training_step('S', 'all', tf.uint8, device)
+        check('training by several', fetched)
+        check_float32(fetched)
+        check('broadcast', [device.peers.broadcast(tf.global_variables())])
+        means = device.peers.mean([tf.placeholder(tf.float32, [3])])
+        check('exchange', means)
+        assert keeps_float32(means[0].op)
 
 
 def test_validation_and_test(npu_bridge):
     """Both are a FlowNet; several sizes share variables."""
     with tf.Graph().as_default():
         flownet = FlowNet('2', WIDTH, Npu(False, NpuOptions()).build_options, batch_size=2)
-        check('validation, test', [flownet.build(SIZE)[2]])
+        fetched = [flownet.build(SIZE)[2]]
+        check('validation, test', fetched)
+        check_float32(fetched)
+
+
+def test_restored_weights_are_checked_on_the_host(npu_bridge, tmp_path, monkeypatch):
+    """What npu_bridge leaves to the host: what the NPU does not have, and what is marked; tf.device it does not heed."""
+    net, fetched, run = save_net(tmp_path / 'S.ckpt'), [], tf.Session.run
+    monkeypatch.setattr(tf.Session, 'run', lambda self, fetches, *args: (fetched.append(fetches),
+                                                                         run(self, fetches, *args))[1])
+    with tf.Graph().as_default():
+        _, session = load_flownet('S', net, Npu(False, NpuOptions()), (64, 64))
+        with session:
+            operations = [operation for items in fetched for operation in needed(items)]
+    assert 'CheckNumerics' in {operation.type for operation in operations}
+    on_npu = {operation.type for operation in operations
+              if operation.type in SUPPORTED and '_without_npu_compile' not in operation.node_def.attr}
+    assert on_npu == {'VariableV2', 'Assign', 'Const', 'NoOp'} & on_npu and 'Assign' in on_npu
 
 
 def test_export():

@@ -4,7 +4,8 @@ import os
 import typing
 
 from src.device.device import Cpu, Gpu
-from src.device.npu import Npu, NpuOptions
+from src.device.npu import Npu
+from src.device.npu_session import NpuOptions
 from src.files import InputError
 from src.native.library import missing
 from src.tf import tf

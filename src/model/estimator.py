@@ -1,6 +1,7 @@
 """From images of any size to their flow, at that size: what training, validation, test and export all call."""
 import typing
 
+from src.model.build_options import keep_float32
 from src.model.networks import NETS, Prediction
 from src.model.ops import resize
 from src.tf import tf
@@ -37,6 +38,7 @@ def estimate(net, image_a, image_b, width):
     return Estimate(resize_flow(prediction.flow, network_size(size), size), prediction)
 
 
+@keep_float32
 def preprocess(image_a, image_b):
     """Scales to 0…1, subtracts the mean colour of the pair, resizes to the network's size (never crops).
 
@@ -52,6 +54,7 @@ def preprocess(image_a, image_b):
     return resize(image_a - mean, size), resize(image_b - mean, size)
 
 
+@keep_float32
 def resize_flow(flow, from_size, to_size):
     """Resizes [N, h, w, 2], in pixels of an image of `from_size`, to `to_size`, in pixels of that.
 

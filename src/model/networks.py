@@ -6,6 +6,7 @@ names are those of the published checkpoints. Every net returns a Prediction.
 """
 import typing
 
+from src.model.build_options import keep_float32
 from src.model.correlation import correlation
 from src.model.layers import activate, conv, deconv
 from src.model.ops import channel_norm, upsample4_bilinear, upsample4_nearest, warp
@@ -93,7 +94,7 @@ def flownet2(image_a, image_b, width):
     with tf.variable_scope('FlowNet2'):
         css = flownet_css(image_a, image_b, width)
         sd = flownet_sd(image_a, image_b, width)
-        return _fuse(image_a, image_b, upsample4_nearest(css.flow), upsample4_nearest(sd.flow), width)
+        return _fuse(fusion_input(image_a, image_b, css.flow, sd.flow), width)
 
 
 NETS = {
@@ -120,6 +121,7 @@ def trained_scopes(net, trainable):
     return LAST_NET[net] if trainable == 'last' else ('',)
 
 
+@keep_float32
 def stack_input(image_a, image_b, flow):
     """The input of a stacked FlowNetS: the images, B warped by the flow so far, that flow, and |A − warped B|.
 
@@ -152,7 +154,12 @@ def _refine(features, c, scale, interconv=False):
         x = _concat_finer(skips[level], x, levels[level + 1], level, c(channels))
         smooth = conv(x, 'interconv%d' % level, c(channels), linear=True) if interconv else x
         levels[level] = _predict(smooth, 'predict_flow%d' % level)
-    return Prediction(levels[2] * scale, levels, scale)
+    return Prediction(_in_pixels(levels[2], scale), levels, scale)
+
+
+@keep_float32
+def _in_pixels(flow, scale):
+    return flow * scale
 
 
 def _predict(x, name):
@@ -166,11 +173,24 @@ def _concat_finer(skip, x, flow, level, channels, prefix=''):
     return tf.concat([skip, finer, finer_flow], axis=3)
 
 
-def _fuse(image_a, image_b, flow_css, flow_sd, width):
-    """The fusion net (FlowNet 2.0, section 5): both flows, how long they are and how well they fit, at full size."""
+@keep_float32
+def fusion_input(image_a, image_b, flow_css, flow_sd):
+    """The input of the fusion net: the image, both flows, how long they are and how well they fit, at full size.
+
+    Args:
+        flow_css, flow_sd: float [N, H / 4, W / 4, 2] in pixels.
+
+    Returns:
+        float [N, H, W, 11].
+    """
+    flows = [upsample4_nearest(flow) for flow in (flow_sd, flow_css)]  # [N, H, W, 2]
+    errors = [channel_norm(image_a - warp(image_b, flow)) for flow in flows]
+    return tf.concat([image_a] + flows + [channel_norm(flow) for flow in flows] + errors, axis=3)
+
+
+def _fuse(x, width):
+    """The fusion net (FlowNet 2.0, section 5)."""
     c = channels_at(width)
-    errors = [channel_norm(image_a - warp(image_b, flow)) for flow in (flow_sd, flow_css)]
-    x = tf.concat([image_a, flow_sd, flow_css, channel_norm(flow_sd), channel_norm(flow_css)] + errors, axis=3)
     conv0 = conv(x, 'fuse_conv0', c(64))  # [N, H, W, 64]
     conv1_1 = conv(conv(conv0, 'fuse_conv1', c(64), stride=2), 'fuse_conv1_1', c(128))  # [N, H/2, W/2, 128]
     conv2_1 = conv(conv(conv1_1, 'fuse_conv2', c(128), stride=2), 'fuse_conv2_1', c(128))  # [N, H/4, W/4, 128]

@@ -13,18 +13,21 @@ def resize(x, size):
     return tf.image.resize_bilinear(x, size, half_pixel_centers=True)
 
 
+@keep_float32
 def upsample4_bilinear(flow):
     """×4 bilinear with aligned corners [N, H, W, 2] → [N, 4H, 4W, 2]: how a flow reaches the next stacked net."""
     _, height, width, _ = flow.shape.as_list()
     return tf.image.resize_bilinear(flow, [4 * height, 4 * width], align_corners=True)
 
 
+@keep_float32
 def upsample4_nearest(flow):
     """×4 nearest neighbour [N, H, W, 2] → [N, 4H, 4W, 2]: how a flow reaches the fusion net."""
     _, height, width, _ = flow.shape.as_list()
     return tf.image.resize_nearest_neighbor(flow, [4 * height, 4 * width])
 
 
+@keep_float32
 def channel_norm(x):
     """Length of the vector at each pixel, [N, H, W, C] → [N, H, W, 1]; its gradient at 0 is 0, not infinite."""
     squares = tf.reduce_sum(tf.square(x), axis=3, keepdims=True)

@@ -1,5 +1,6 @@
 """The flags of the scripts: typed, checked, and read nowhere else; and how a script ends."""
 import argparse
+import re
 import signal
 import sys
 
@@ -81,6 +82,13 @@ def width(text):
     if steps < 1:
         raise argparse.ArgumentTypeError('%r is less than 1/1024' % text)
     return steps / 1024
+
+
+def steps(text):
+    """Steps and ranges of steps between bars, as CANN takes them."""
+    if not re.match(r'\d+(-\d+)?(\|\d+(-\d+)?)*$', text):
+        raise argparse.ArgumentTypeError('%r is not like 0|5|10-12' % text)
+    return text
 
 
 def comma_separated(kind):
@@ -207,8 +215,12 @@ def _add_net_flags(parser):
                         help='GPU: float32, its TF32 where there is such, or float16 with float32 flows and losses')
     _add_switch(parser, '--xla', 'GPU: compile the graph with XLA, in minutes')
     parser.add_argument('--precision_mode', choices=PRECISION_MODES, default=PRECISION_MODES[0], help='NPU: of CANN')
+    parser.add_argument('--modify_mixlist', default='',
+                        help='NPU: JSON file, which operations allow_mix_precision computes in float16 and which not')
     parser.add_argument('--profiling', default='', help='NPU: folder for profiles')
     parser.add_argument('--dump', default='', help='NPU: folder for the inputs and outputs of all operations')
+    parser.add_argument('--dump_step', type=steps, default='0', help='NPU: the steps of --dump, such as 0|5|10-12')
+    parser.add_argument('--over_dump', default='', help='NPU: folder for the operations that overflow')
 
 
 def _add_switch(parser, name, text):

@@ -11,7 +11,7 @@ from src.data.sizes import common_size
 from src.files import InputError
 from src.model.augment import augment
 from src.model.augment_draws import FLOAT_COUNTS, TABLES, draw, identity
-from src.model.build_options import building
+from src.model.build_options import building, keep_float32
 from src.model.estimator import estimate
 from src.model.losses import endpoint_error, multiscale_loss, weight_decay
 from src.model.networks import trained_scopes
@@ -35,6 +35,7 @@ class Step(typing.NamedTuple):
     wants_stop: tf.Tensor  # to be fed, a scalar: 1 where this process is asked to stop, else 0
     train_op: tf.Tensor  # to be fetched: makes the step
     metrics: dict  # to be fetched: {name: scalar}, of all processes: loss, epe, gradient_norm, loss_level6, …
+    # (the norm of gradients that overflowed under a loss scale may be any number)
     stops: tf.Tensor  # to be fetched: whether any process is asked to stop
     global_step: tf.Variable  # the number of steps made
     trained: list  # the variables that it changes
@@ -116,19 +117,34 @@ def _build_step(settings, batch, device):
     learning_rate = tf.placeholder(tf.float32, [])
     global_step = tf.train.get_or_create_global_step()
     optimizer = device.adam(learning_rate, settings.momentum, settings.momentum2)
-    gradients = optimizer.compute_gradients(loss + settings.weight_decay * weight_decay(trained), trained)
+    gradients = optimizer.compute_gradients(_with_decay(loss, settings.weight_decay, trained), trained)
     device.fix_gradient_dtypes(tf.get_default_graph())
     with tf.control_dependencies([optimizer.apply_gradients(gradients)]):
         train_op = tf.assign_add(global_step, 1)  # also a step whose gradients overflowed under a loss scale
-    norm = tf.global_norm([gradient for gradient, _ in gradients])
-    if device.scales_loss:  # such a step changes nothing but the scale
-        norm = tf.where(tf.is_finite(norm), norm, tf.zeros_like(norm))
 
-    # The figures of this process, and their means over all; of gradients they are means already.
     wants_stop = tf.placeholder(tf.float32, [])
-    figures = [wants_stop, *endpoint_error(estimated, batch.flow, batch.valid), loss]
-    figures += [term for _, term in sorted(levels.items())]
-    stops, error, pixels, loss, *terms = tf.unstack(device.peers.mean([tf.stack(figures)])[0])
-    metrics = collections.OrderedDict(loss=loss, epe=error / tf.maximum(pixels, 1), gradient_norm=norm)
+    error, pixels = endpoint_error(estimated, batch.flow, batch.valid)
+    stops, metrics = _figures(device.peers, wants_stop, error, pixels, loss, levels)
+    metrics['gradient_norm'] = _norm(gradients)
+    return Step(learning_rate, wants_stop, train_op, metrics, stops, global_step, trained)
+
+
+@keep_float32
+def _figures(peers, wants_stop, error, pixels, loss, levels):
+    """Of the figures of this process, those of all: Step.stops and Step.metrics, but the norm of the gradients, which
+    are means already."""
+    own = [wants_stop, error, pixels, loss] + [levels[level] for level in sorted(levels)]
+    stops, error, pixels, loss, *terms = tf.unstack(peers.mean([tf.stack(own)])[0])
+    metrics = collections.OrderedDict(loss=loss, epe=error / tf.maximum(pixels, 1), gradient_norm=None)
     metrics.update(('loss_level%d' % level, term) for level, term in zip(sorted(levels), terms))
-    return Step(learning_rate, wants_stop, train_op, metrics, stops > 0, global_step, trained)
+    return stops > 0, metrics
+
+
+@keep_float32
+def _with_decay(loss, factor, variables):
+    return loss + factor * weight_decay(variables)
+
+
+@keep_float32
+def _norm(gradients):
+    return tf.global_norm([gradient for gradient, _ in gradients])

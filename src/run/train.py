@@ -37,6 +37,7 @@ class Run:
     exchange: Exchange  # of three numbers
     broadcast: tf.Operation  # gives all processes rank 0's variables
     barrier: tf.Operation  # ends when all processes run it
+    scales_loss: bool  # Device.scales_loss
     val_pairs: list
     example_pairs: dict  # {'train', 'val': Sample}: the pairs whose flow is shown after each validation
     on_save: typing.Callable  # is called after each save and validation
@@ -129,7 +130,8 @@ def _build(settings, mixture, val_pairs, device, start, on_save):
                                                    'pairs to train on': len(mixture.pairs),
                                                    'pairs to validate on': len(val_pairs)})
     return Run(settings, feed, step, flownet, keeper, device.peers, agreement, Exchange(device.peers, 3),
-               device.peers.broadcast(tf.global_variables()), device.peers.barrier(), val_pairs, example_pairs, on_save)
+               device.peers.broadcast(tf.global_variables()), device.peers.barrier(), device.scales_loss, val_pairs,
+               example_pairs, on_save)
 
 
 def _resumed(settings):
@@ -235,6 +237,8 @@ class _Loop:
         run, step, watch = self._run, self._run.step, Stopwatch()
         fed = {step.learning_rate: run.settings.learning_rate(done), step.wants_stop: stop_wanted()}
         _, metrics, stops = run.feed.run(self._session, [step.train_op, step.metrics, step.stops], fed)
+        if run.scales_loss and not math.isfinite(metrics['gradient_norm']):
+            metrics['gradient_norm'] = 0.  # gradients overflowed: the step changed nothing but the scale
         for name, value in metrics.items():
             if not math.isfinite(value):
                 raise InputError('step %d: %s is %s; the last checkpoint is as it was (a lower --learning_rates may '

@@ -8,7 +8,7 @@ import typing
 
 from src.files import InputError
 from src.model.convolutions import cache_frozen_weights
-from src.tf import LOSS_SCALE, tf
+from src.tf import LOSS_SCALE, on_host, tf
 
 TRAINING_STATE = re.compile(r'(/Adam(_1)?|^global_step|^beta[12]_power|^%s/.*)$' % LOSS_SCALE)  # no part of a net
 
@@ -148,7 +148,7 @@ def _fill(session, weights, sources, zeros=()):
 
 def _finite(weights, names):
     """{name: tensor of its value}, read on the host; to compute one fails if it is not finite."""
-    with tf.device('/cpu:0'):
+    with on_host():
         return {name: tf.check_numerics(value, name) if value.dtype.is_floating else value
                 for name, value in weights.tensors(names).items()}
 

@@ -1,49 +1,104 @@
-"""Stands in for Huawei's npu_bridge: does on a CPU, for one process, what the real one is asked for, and records it.
-
-Of several processes it is as if all others held the same.
-"""
-import os
+"""Stands in for Huawei's npu_bridge: does on a CPU what the real one is asked for, as it was seen to do it, and records
+it. Processes meet through exchange.py."""
 import types
 
+import numpy as np
+
+from npu_bridge import exchange
 from src.tf import tf
 
 calls = []  # (name, arguments) in the order of the calls
 
 
-class _Wrapper(tf.train.Optimizer):
-    """An optimizer around another one."""
+class NPUDistributedOptimizer(tf.train.Optimizer):
+    """Around an optimizer: its gradients are the means over all processes."""
 
-    def __init__(self, inner):
-        super().__init__(False, type(self).__name__)
-        self._inner = inner
+    def __init__(self, optimizer):
+        calls.append(('NPUDistributedOptimizer', optimizer))
+        super().__init__(False, 'NPUDistributedOptimizer')
+        self._optimizer = optimizer
 
     def compute_gradients(self, *args, **kwargs):
-        return self._inner.compute_gradients(*args, **kwargs)
+        return _averaged(self._optimizer.compute_gradients(*args, **kwargs))
 
     def apply_gradients(self, *args, **kwargs):
-        return self._inner.apply_gradients(*args, **kwargs)
-
-
-class NPUDistributedOptimizer(_Wrapper):
-    def __init__(self, optimizer):
-        super().__init__(optimizer)
-        calls.append(('NPUDistributedOptimizer', optimizer))
-
-
-class NPULossScaleOptimizer(_Wrapper):
-    def __init__(self, opt, loss_scale_manager, is_distributed=False):
-        super().__init__(opt)
-        calls.append(('NPULossScaleOptimizer', (opt, loss_scale_manager, is_distributed)))
-
-
-class ExponentialUpdateLossScaleManager:
-    def __init__(self, init_loss_scale, incr_every_n_steps, decr_every_n_nan_or_inf=2, incr_ratio=2, decr_ratio=.8):
-        self.settings = init_loss_scale, incr_every_n_steps, decr_every_n_nan_or_inf, incr_ratio, decr_ratio
+        return self._optimizer.apply_gradients(*args, **kwargs)
 
 
 def npu_distributed_optimizer_wrapper(optimizer):
+    """The same, by another method of the optimizer itself."""
     calls.append(('npu_distributed_optimizer_wrapper', optimizer))
+    compute_gradients = optimizer.compute_gradients
+    optimizer.compute_gradients = lambda *args, **kwargs: _averaged(compute_gradients(*args, **kwargs))
     return optimizer
+
+
+def _own():
+    """The context of operations that npu_bridge adds: it marks them, so that tests can tell them from the project's."""
+    return tf.get_default_graph()._attr_scope({'_stand_in': tf.AttrValue(b=True)})
+
+
+def _averaged(pairs):
+    with _own(), tf.name_scope('Npu_Distributed_optimizer_Allreduce'):
+        means = exchange.allreduce([gradient for gradient, _ in pairs], 'mean', 'gradients')
+    return [(mean, variable) for mean, (_, variable) in zip(means, pairs)]
+
+
+class NPULossScaleOptimizer(tf.train.Optimizer):
+    """Scales the loss; in a step that overflows, a branch of the graph leaves out the update."""
+
+    def __init__(self, opt, loss_scale_manager, is_distributed=False):
+        calls.append(('NPULossScaleOptimizer', (opt, loss_scale_manager, is_distributed)))
+        super().__init__(False, 'NPULossScaleOptimizer')
+        self._opt, self._manager, self._distributed = opt, loss_scale_manager, is_distributed
+
+    def compute_gradients(self, loss, var_list=None):
+        scale = self._manager.get_loss_scale()
+        with _own():
+            loss *= scale
+        pairs = self._opt.compute_gradients(loss, var_list=var_list)
+        with _own():
+            return [(gradient * (1 / scale), variable) for gradient, variable in pairs]
+
+    def apply_gradients(self, grads_and_vars):
+        with _own():
+            return self._apply_gradients(grads_and_vars)
+
+    def _apply_gradients(self, grads_and_vars):
+        with tf.name_scope('NPULossScaleOptimizer'):
+            status = tf.py_func(lambda *arrays: np.float32(not all(np.isfinite(array).all() for array in arrays)),
+                                [gradient for gradient, _ in grads_and_vars], tf.float32)
+            status.set_shape([])
+            if self._distributed:
+                status, = exchange.allreduce([status], 'sum', 'status')
+            finite = tf.equal(status, 0)
+        update = tf.cond(finite, lambda: self._opt.apply_gradients(grads_and_vars), tf.no_op)
+        return tf.group(update, self._manager.update_loss_scale(finite))
+
+
+class ExponentialUpdateLossScaleManager:
+    """A loss scale that finds its own size. Its three variables are called by the scope that it is made in."""
+
+    def __init__(self, init_loss_scale, incr_every_n_steps, decr_every_n_nan_or_inf=2, incr_ratio=2, decr_ratio=.8):
+        self.settings = init_loss_scale, incr_every_n_steps, decr_every_n_nan_or_inf, incr_ratio, decr_ratio
+        self._scale = tf.Variable(float(init_loss_scale), trainable=False, name='loss_scale')
+        self._good = tf.Variable(0, trainable=False, name='good_steps')
+        self._bad = tf.Variable(0, trainable=False, name='bad_steps')
+
+    def get_loss_scale(self):
+        return self._scale
+
+    def update_loss_scale(self, finite):
+        _, grow_after, shrink_after, growth, shrinkage = self.settings
+
+        def counted(count, other, needed, factor):
+            def changed():
+                return tf.group(tf.assign(self._scale, tf.maximum(1., self._scale * factor)), tf.assign(count, 0),
+                                tf.assign(other, 0))
+            return tf.cond(count + 1 >= needed, changed, lambda: tf.group(tf.assign_add(count, 1)))
+
+        return tf.cond(finite, lambda: counted(self._good, self._bad, grow_after, growth),
+                       lambda: counted(self._bad, self._good, shrink_after, shrinkage))
 
 
 def _keep_dtype_scope():
@@ -51,19 +106,19 @@ def _keep_dtype_scope():
 
 
 def _broadcast(tensor, root_rank, fusion=2, fusion_id=0, group='hccl_world_group'):
+    """As the real one: of a list."""
     calls.append(('broadcast', (tensor[0].op.name, root_rank)))
-
-    def ran(value):
-        calls.append(('broadcast ran', (tensor[0].op.name, value.mean())))
-        return value
-
-    return [tf.py_func(ran, tensor, tensor[0].dtype.base_dtype)]
+    with _own():
+        return exchange.broadcast(tensor, root_rank, 'broadcast/' + tensor[0].op.name)
 
 
 def _allreduce(tensor, reduction, fusion=1, fusion_id=-1, group='hccl_world_group'):
-    assert reduction == 'sum'
-    return tensor * int(os.environ['RANK_SIZE'])
+    """As the real one: of a tensor, whose type HCCL must reduce."""
+    assert reduction == 'sum' and tensor.dtype in (tf.int8, tf.int32, tf.float16, tf.float32)
+    calls.append(('allreduce', tensor.op.name))
+    with _own():
+        return exchange.allreduce([tensor], reduction, 'allreduce/' + tensor.op.name)[0]
 
 
 npu_scope = types.SimpleNamespace(keep_dtype_scope=_keep_dtype_scope)
-hccl_ops = types.SimpleNamespace(allreduce=_allreduce, broadcast=_broadcast)
+hccl_ops = types.SimpleNamespace(broadcast=_broadcast, allreduce=_allreduce)
