@@ -2,42 +2,24 @@
 # Fine-tunes FlowNet2 on MPI Sintel on eight Ascend NPUs of one server, a process each:
 #     RANK_TABLE_FILE=TABLE.json sh run_npu_8p.sh [further flags of flownet2_train.py]
 # RANK_SIZE=2 or 4 takes fewer, FIRST_DEVICE=4 others than 0, 1, …. --batch_size is of each of them. Their output is in
-# LOGS (./logs); if one fails, the others, which would wait for it, are stopped, and the exit status is 1.
+# LOGS (./logs); if one fails, the others are stopped, and the exit status is 1 (tools/ranks.sh).
 # HCCL's own time-outs, 120 s for the first meeting and 30 minutes for a step, are too short for a slow compilation.
 root=$(dirname "$0")
 . "$root/tools/python.sh"
+. "$root/tools/ranks.sh"
 export RANK_SIZE="${RANK_SIZE:-8}" JOB_ID="${JOB_ID:-10087}" RANK_TABLE_FILE
 export HCCL_CONNECT_TIMEOUT="${HCCL_CONNECT_TIMEOUT:-1800}" HCCL_EXEC_TIMEOUT="${HCCL_EXEC_TIMEOUT:-7200}"
 if [ ! -f "$RANK_TABLE_FILE" ]; then
     echo "run_npu_8p.sh: error: RANK_TABLE_FILE=$RANK_TABLE_FILE: no such file; it lists the NPUs (hccn)" >&2
     exit 1
 fi
-logs=${LOGS:-logs} pids='' failed=0 rank=0
-mkdir -p "$logs" || exit 1
 
-while [ "$rank" -lt "$RANK_SIZE" ]; do
-    RANK_ID=$rank ASCEND_DEVICE_ID=$((rank + ${FIRST_DEVICE:-0})) \
-        "$python" "$root/flownet2_train.py" --chip npu --dataset "$root/data/sintel" \
+start_rank() {
+    export RANK_ID="$1" ASCEND_DEVICE_ID="$(($1 + ${FIRST_DEVICE:-0}))"
+    shift
+    exec "$python" "$root/flownet2_train.py" --chip npu --dataset "$root/data/sintel" \
         --train_file "$root/data/sintel/train.txt" --val_file "$root/data/sintel/val.txt" \
         --pretrained default \
-        --result "$root/result" --resume_path "$root/result" "$@" > "$logs/train_$rank.log" 2>&1 &
-    pids="$pids $!"
-    rank=$((rank + 1))
-done
-trap 'failed=1; kill $pids 2> /dev/null' INT TERM
-
-while [ -n "$pids" ]; do  # until all have ended; a failure ends the others
-    running=''
-    for pid in $pids; do
-        if kill -0 "$pid" 2> /dev/null; then
-            running="$running $pid"
-        elif ! wait "$pid"; then
-            [ "$failed" = 1 ] || echo "run_npu_8p.sh: error: a process failed; see $logs/train_*.log" >&2
-            failed=1
-        fi
-    done
-    pids=$running
-    [ "$failed" = 1 ] && [ -n "$pids" ] && kill $pids 2> /dev/null
-    [ -n "$pids" ] && sleep "${POLL:-2}"
-done
-exit $failed
+        --result "$root/result" --resume_path "$root/result" "$@"
+}
+run_ranks "$@"

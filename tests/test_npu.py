@@ -101,7 +101,7 @@ def test_whatever_npu_bridge_fails_with_is_one_line(text, monkeypatch, tmp_path)
 def test_eight_processes(npu_bridge, eight, capsys):
     device = open_device('npu', trained=('',))
     assert (device.rank, device.ranks) == (3, 8) and keys(device)['hcom_parallel']
-    assert capsys.readouterr().out.endswith(', 3 of 8\n')
+    assert capsys.readouterr().out.endswith(', rank 3 of 8 by hccl\n')
 
 
 @pytest.mark.parametrize('name, value, message', [
@@ -359,7 +359,7 @@ def start(script, program, *arguments, **environment):
     clean = {name: value for name, value in os.environ.items() if name not in ('RANK_SIZE', 'RANK_ID', 'JOB_ID')}
     return subprocess.run(['sh', os.path.join(ROOT, script)] + list(arguments), stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, cwd=str(folder), timeout=30,
-                          env=dict(clean, PYTHON=str(program), POLL='0.1', **environment))
+                          env=dict(clean, PYTHON=str(program), POLL='0.1', GRACE='0', **environment))
 
 
 def test_one_process(program):

@@ -8,8 +8,8 @@ import pytest
 
 from script_runner import ROOT
 
-SCRIPTS = ['test.sh a b out', 'validation.sh set list net cpu', 'run_gpu_1p.sh', 'run_npu_1p.sh', 'run_npu_8p.sh',
-           'tools/train_stages.sh set out', 'tools/demo.sh']
+SCRIPTS = ['test.sh a b out', 'validation.sh set list net cpu', 'run_gpu_1p.sh', 'run_gpu_8p.sh', 'run_npu_1p.sh',
+           'run_npu_8p.sh', 'tools/train_stages.sh set out', 'tools/demo.sh']
 
 
 def program(path, text):
@@ -27,7 +27,8 @@ def clone(tmp_path):
         name = script.split()[0]
         (clone / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(os.path.join(ROOT, name), str(clone / name))
-    shutil.copy(os.path.join(ROOT, 'tools', 'python.sh'), str(clone / 'tools'))
+    for name in ('python.sh', 'ranks.sh'):
+        shutil.copy(os.path.join(ROOT, 'tools', name), str(clone / 'tools'))
     program(tmp_path / 'bin' / 'python3', 'echo python3 >> "$TOLD"; exit 3\n')
     return clone
 

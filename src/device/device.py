@@ -1,5 +1,6 @@
 """What a device is to all that builds and runs graphs; CPUs and NVIDIA GPUs. (npu.py: NPUs; opening.py chooses.)"""
 import abc
+import os
 
 from src.device.optimizers import Adam, LossScaledAdam
 from src.device.peers import Peers
@@ -28,9 +29,9 @@ class Device(abc.ABC):
     feeds_numpy = scales_loss = False
     prefetch_device = None
 
-    def __init__(self, config, build_options=BuildOptions(), memory=None, peers=None):
+    def __init__(self, config, build_options=BuildOptions(), memory=None, peers=Peers()):
         self.config, self.build_options = config, build_options
-        self.memory, self.peers = memory or HostMemory(), peers or Peers()
+        self.memory, self.peers = memory or HostMemory(), peers
         self.host_config = tf.ConfigProto(device_count={'GPU': 0})
 
     @abc.abstractmethod
@@ -57,12 +58,16 @@ class Cpu(Device):
 
     Args:
         correlation: 'graph' or 'native'.
+        peers: peers.Peers; those on the same machine share its cores.
     """
     chip = 'cpu'
 
-    def __init__(self, correlation='graph'):
-        super().__init__(tf.ConfigProto(device_count={'GPU': 0}, allow_soft_placement=True),
-                         BuildOptions(correlation=correlation, portable_ops=False, conv_as_1x1_sum=True))
+    def __init__(self, correlation='graph', peers=Peers()):
+        config = tf.ConfigProto(device_count={'GPU': 0}, allow_soft_placement=True)
+        if peers.local_ranks > 1:
+            config.intra_op_parallelism_threads = max(len(os.sched_getaffinity(0)) // peers.local_ranks, 1)
+        super().__init__(config, BuildOptions(correlation=correlation, portable_ops=False, conv_as_1x1_sum=True),
+                         peers=peers)
 
     def adam(self, learning_rate, beta1, beta2):
         return Adam(learning_rate, beta1, beta2, self.peers)
@@ -77,10 +82,12 @@ class Gpu(Device):
         correlation: 'graph' or 'native'.
         xla: whether XLA compiles the graph.
         trained: BuildOptions.trained_scopes; () for inference.
+        peers: peers.Peers.
     """
     chip, prefetch_device = 'gpu', '/gpu:0'  # a session sees one GPU
 
-    def __init__(self, number=0, precision='fp32', correlation='graph', xla=False, trained=()):
+    def __init__(self, number=0, precision='fp32', correlation='graph', xla=False, trained=(),
+                 peers=Peers()):
         config = tf.ConfigProto(allow_soft_placement=True)
         config.gpu_options.visible_device_list = str(number)
         config.gpu_options.allow_growth = True
@@ -90,7 +97,7 @@ class Gpu(Device):
         options = BuildOptions(dtype=tf.float16 if self.scales_loss else tf.float32, correlation=correlation,
                                portable_ops=False, channel_alignment=ALIGNMENT[precision], trained_scopes=trained,
                                xla=xla, conv_as_1x1_sum=xla)
-        super().__init__(config, options, PageLocked(number))
+        super().__init__(config, options, PageLocked(number), peers)
 
     def adam(self, learning_rate, beta1, beta2):
         kind = LossScaledAdam if self.scales_loss else Adam

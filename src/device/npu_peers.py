@@ -26,6 +26,7 @@ class HcclPeers(Peers):
         bridge: npu_bridge.npu_init.
         ranks: Ranks.
     """
+    carrier = 'hccl'
 
     def __init__(self, bridge, ranks):
         self._hccl_ops, self._keep_dtype_scope = bridge.hccl_ops, bridge.npu_scope.keep_dtype_scope

@@ -1,11 +1,14 @@
-"""The choice of the device: --chip, and what of --correlation, --precision and --xla it has."""
+"""The choice of the device: --chip, what of --correlation, --precision and --xla it has, and whom it trains with."""
 import importlib.util
 import os
 import typing
 
+from src.device.cluster import cluster_of
+from src.device.collectives import Collectives
 from src.device.device import Cpu, Gpu
 from src.device.npu import Npu
 from src.device.npu_session import NpuOptions
+from src.device.peers import Peers
 from src.files import InputError
 from src.native.library import missing
 from src.tf import tf
@@ -23,19 +26,28 @@ class Speed(typing.NamedTuple):
         return cls(**{name: getattr(args, name) for name in cls._fields})
 
 
+class Joining(typing.NamedTuple):
+    """How a process joins the others of its run; what the flags of the same names choose."""
+    collectives: str = 'auto'  # 'nccl' between GPUs, 'grpc', or 'auto': nccl on GPUs
+    rank_wait: float = 600  # seconds in which all must have come
+
+
 def device_from_flags(args, trained=()):
-    """open_device as parsed flags (flags.py, "net flags") ask for."""
-    return open_device(args.chip, args.gpu_device, trained, NpuOptions.from_flags(args), Speed.from_flags(args))
+    """open_device as parsed flags (flags.py, "net flags") ask for; to train, with the other processes of the run."""
+    joining = Joining(args.collectives, args.rank_wait) if trained else None
+    return open_device(args.chip, args.gpu_device, trained, NpuOptions.from_flags(args), Speed.from_flags(args),
+                       joining)
 
 
-def open_device(chip, gpu_device=0, trained=(), npu_options=NpuOptions(), speed=Speed()):
+def open_device(chip, gpu_device=0, trained=(), npu_options=NpuOptions(), speed=Speed(), joining=None):
     """Chooses the device, sets up TensorFlow in this process for it, and prints the choice.
 
     Args:
         chip: 'gpu', 'npu', 'cpu', or 'auto' for the first of npu, gpu, cpu that is there.
-        gpu_device: which of several GPUs.
+        gpu_device: which of several GPUs; of several processes on this machine, the first takes this one.
         trained: networks.trained_scopes; for inference, none.
         speed: Speed; an NPU takes its defaults alone.
+        joining: Joining, for a process that may be one of several (cluster.cluster_of); None: it works alone.
 
     Returns:
         device.Device.
@@ -49,17 +61,33 @@ def open_device(chip, gpu_device=0, trained=(), npu_options=NpuOptions(), speed=
     _check(chip, speed)
     correlation = _choose_correlation(chip, speed.correlation)
     if chip == 'npu':
-        device = Npu(bool(trained), npu_options)
-        said = ', %d of %d' % (device.rank, device.ranks) if device.ranks > 1 else ''
+        device, said = Npu(bool(trained), npu_options), ''
     elif chip == 'gpu':
-        _check_gpu(gpus, gpu_device)
-        device = Gpu(gpu_device, speed.precision, correlation, speed.xla, trained)
+        peers = _peers(chip, joining)
+        number = gpu_device + (peers.local_rank if gpus > 1 else 0)  # a launcher may show each process one GPU alone
+        _check_gpu(gpus, number)
+        device = Gpu(number, speed.precision, correlation, speed.xla, trained, peers)
         said = ', %s, %s correlation%s' % (_set_gpu_precision(speed.precision), correlation, ', XLA' * speed.xla)
     else:
         _keep_cpu_memory()
-        device, said = Cpu(correlation), ', fp32, %s correlation' % correlation
+        device, said = Cpu(correlation, _peers(chip, joining)), ', fp32, %s correlation' % correlation
+    if device.ranks > 1:
+        said += ', rank %d of %d by %s' % (device.rank, device.ranks, device.peers.carrier)
     print('chip: %s (TensorFlow %s)%s' % (chip, tf.VERSION, said), flush=True)
     return device
+
+
+def _peers(chip, joining):
+    """The Peers of a process on a CPU or a GPU."""
+    cluster = cluster_of(os.environ) if joining else None
+    if not cluster:
+        return Peers()
+    carrier = joining.collectives
+    if carrier == 'nccl' and chip != 'gpu':
+        raise InputError('--collectives nccl: needs GPUs, this is --chip %s' % chip)
+    if carrier == 'auto':
+        carrier = 'nccl' if chip == 'gpu' else 'grpc'
+    return Collectives(cluster, '/%s:0' % chip, carrier, joining.rank_wait)
 
 
 def _check(chip, speed):

@@ -14,19 +14,21 @@ class Peers:
     Attributes:
         rank, ranks: which of how many.
         local_rank, local_ranks: the same among those on this machine.
+        carrier: the name of what carries it.
     """
     rank, ranks = local_rank, local_ranks = 0, 1
+    carrier = None
 
-    def connect(self):
-        """Waits for the others; returns the target of the tf.Session that trains. The readers must have been started.
+    def open_session(self, config):
+        """The tf.Session that trains, with a tf.ConfigProto; waits for the others. All readers must have been started.
 
         Raises:
             InputError: one does not come.
         """
-        return ''
+        return tf.Session(config=config)
 
     def mean(self, tensors):
-        """The means over all processes of float32 tensors, whose shapes are known: a list; the same bits in all."""
+        """The means over all processes of float32 tensors of known shapes: a list, to the bit the same in all."""
         return list(tensors)
 
     def broadcast(self, variables):

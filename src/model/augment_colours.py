@@ -108,13 +108,15 @@ def gamma_group(planes, params):
 def noise(shape, params):
     """Gaussian noise for the images of both frames: two float [N, 3, P], `shape`, independent of each other.
 
-    One generator serves the whole batch, seeded by the first pair's noise_seed. Box and Muller make two gaussian
-    numbers of two uniform ones; here these are a single one of 23 bits and the lower 11 bits of the same, which are
-    enough for grey levels and take a third of the time of two tf.random.stateless_normal.
+    Each pair has a generator of its own, so that its noise is the same in whatever batch it comes. Box and Muller make
+    two gaussian numbers of two uniform ones; here these are a single one of 23 bits and the lower 11 bits of the same,
+    which are enough for grey levels and take a third of the time of two tf.random.stateless_normal.
     """
-    seed = tf.cast(tf.stack([params['noise_seed'][0], 0]), tf.int32)
-    bits = tf.random.stateless_uniform(shape, seed, 1, RINGS * ANGLES, tf.int32)  # an Ascend has none for floats
-    radial = tf.cast(bits, tf.float32) * (1 / (RINGS * ANGLES))  # between 0 and 1
+    seeds = tf.cast(tf.stack([params['noise_seed'], tf.zeros_like(params['noise_seed'])], axis=1), tf.int32)  # [N, 2]
+    bits = [tf.random.stateless_uniform(shape[1:], seed, 1, RINGS * ANGLES, tf.int32)  # an Ascend has none for floats
+            for seed in tf.unstack(seeds)]
+    radial = tf.stack([tf.cast(one, tf.float32) for one in bits])  # and a GPU stacks no int32
+    radial *= 1 / (RINGS * ANGLES)  # between 0 and 1
     turns = radial * RINGS
     angle = (turns - tf.floor(turns)) * (2 * np.pi)
     radius = tf.sqrt(tf.log(radial) * (-2 * tf.square(params['noise'] * WHITE))[:, None, None])

@@ -12,6 +12,7 @@ from src.run.stages import SCHEDULES, STAGES
 
 NETS = ('C', 'S', 'SD', 'CS', 'CSS', '2')  # networks.NETS, without TensorFlow, which takes seconds to import
 CORRELATIONS = ('auto', 'native', 'graph')
+COLLECTIVES = ('auto', 'nccl', 'grpc')
 PRECISIONS = ('fp32', 'tf32', 'amp')
 CHIPS = ('auto', 'gpu', 'npu', 'cpu')
 # Those that every version of CANN knows. The first computes in float32 all that the chip can (an Ascend 910's
@@ -166,7 +167,7 @@ def train_flags(arguments=None):
     add('--resume_path', default='', help='a --result folder or its latest.ckpt-<step>, to go on from')
     add('--image_size', type=size(), help='H,W of the crops')
     add('--augment', choices=('paper', 'fusion', 'none'), help='augmentation; none: random crops alone')
-    add('--batch_size', type=whole(1), help='pairs a step')
+    add('--batch_size', type=whole(1), help='pairs a step, of each process')
     add('--train_step', type=whole(1), help='steps in all')
     add('--save_step', type=whole(1), help='steps between validations, each with a checkpoint')
     add('--log_step', type=whole(1), default=10, help='steps between lines of the log and of history.csv')
@@ -183,6 +184,9 @@ def train_flags(arguments=None):
     add('--seed', type=whole(0, 2 ** 32 - 1), default=0, help='of weights, order, crops and augmentation')
     _add_net_flags(parser)
     add('--loss_scale', type=number, default=0., help='NPU: the loss scale to begin with, such as 4294967296; 0: none')
+    add('--collectives', choices=COLLECTIVES, default='auto',
+        help='several processes: what carries gradients; auto: nccl between GPUs, else grpc')
+    add('--rank_wait', type=number, default=600., help='several processes: seconds in which all must have come')
     modelarts.add_flags(parser)
     first, _ = parser.parse_known_args(arguments)
     parser.set_defaults(**STAGES[first.stage])

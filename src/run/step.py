@@ -124,7 +124,8 @@ def _build_step(settings, batch, device):
 
     wants_stop = tf.placeholder(tf.float32, [])
     error, pixels = endpoint_error(estimated, batch.flow, batch.valid)
-    stops, metrics = _figures(device.peers, wants_stop, error, pixels, loss, levels)
+    with tf.control_dependencies([gradient for gradient, _ in gradients]):  # which the processes tell each other first
+        stops, metrics = _figures(device.peers, wants_stop, error, pixels, loss, levels)
     metrics['gradient_norm'] = _norm(gradients)
     return Step(learning_rate, wants_stop, train_op, metrics, stops, global_step, trained)
 

@@ -95,7 +95,7 @@ def _train(settings, mixture, val_pairs, device, on_save, lock):
 def _together(device):
     """The session that trains, on the device and with its peers."""
     try:
-        with tf.Session(device.peers.connect(), config=device.config) as session:
+        with device.peers.open_session(device.config) as session:
             yield session
     except tf.errors.OpError:
         device.peers.explain()
@@ -115,6 +115,10 @@ def _records(run, session, lock):
 
 def _build(settings, mixture, val_pairs, device, start, on_save):
     """Reads the first batch and builds the graphs of training and validation: the Run, which begins at step `start`."""
+    # What is compared is the first that the graph has in common, for what follows may differ.
+    agreement = Agreement(device.peers, settings, {'the step to go on from': start,
+                                                   'pairs to train on': len(mixture.pairs),
+                                                   'pairs to validate on': len(val_pairs)})
     stream = batches(settings, mixture, start, device)
     if device.feeds_numpy and settings.augment != 'none':
         stream = augmented_on_host(stream, settings.image_size, device.host_config)
@@ -126,9 +130,6 @@ def _build(settings, mixture, val_pairs, device, start, on_save):
     for sample in example_pairs.values():
         flownet.build(sample.valid.shape)
     keeper = Keeper(settings.result, tf.trainable_variables(), tf.global_variables())
-    agreement = Agreement(device.peers, settings, {'the step to go on from': start,
-                                                   'pairs to train on': len(mixture.pairs),
-                                                   'pairs to validate on': len(val_pairs)})
     return Run(settings, feed, step, flownet, keeper, device.peers, agreement, Exchange(device.peers, 3),
                device.peers.broadcast(tf.global_variables()), device.peers.barrier(), device.scales_loss, val_pairs,
                example_pairs, on_save)

@@ -1,0 +1,109 @@
+"""Several processes on TensorFlow's own collectives: rings through gRPC, or NCCL between GPUs."""
+import itertools
+import socket
+
+from src.device.peers import Peers
+from src.device.watch import Watch
+from src.files import InputError, first_line
+from src.tf import tf
+
+JOB = 'worker'
+GROUP = 1  # the key of the one group that all processes are
+BUCKET = 2 ** 25  # bytes that travel at once: what is larger waits for all of it, what is smaller costs its round
+
+
+class Collectives(Peers):
+    """The processes of a cluster.Cluster.
+
+    Args:
+        device: TensorFlow's name of the device on which the collectives run, such as '/gpu:0'.
+        carrier: 'nccl', or 'grpc' for rings by way of the host.
+        seconds: that are waited for the others to come.
+    """
+
+    def __init__(self, cluster, device, carrier, seconds):
+        self.rank, self.ranks = cluster.rank, cluster.ranks
+        self.local_rank, self.local_ranks = cluster.local_rank, cluster.local_ranks
+        self.carrier = carrier
+        self._cluster, self._device, self._seconds = cluster, device, seconds
+        self._keys = itertools.count(1)  # of collectives, in the order in which every process adds them
+        self._watch = Watch(cluster)
+
+    def open_session(self, config):
+        task = '/job:%s/replica:0/task:' % JOB
+        config.experimental.collective_group_leader = task + '0'
+        config.experimental.collective_nccl = self.carrier == 'nccl'
+        config.device_filters.append(task + str(self.rank))  # a session has the devices of its process alone
+        self._server = _server(self._cluster, config)
+        self._watch.wait(self._seconds)
+        self._watch.start()
+        return tf.Session(self._server.target, config=config)
+
+    def mean(self, tensors):
+        return self._in_buckets(self._mean, list(tensors))
+
+    def broadcast(self, variables):
+        with tf.device(self._device):
+            assigned = [tf.assign(variable, value) for variable, value in zip(
+                variables, self._in_buckets(self._broadcast, [variable.read_value() for variable in variables]))]
+        return tf.group(*assigned)
+
+    def explain(self):
+        self._watch.look()
+
+    def leave(self):
+        self._watch.stop()
+
+    def _in_buckets(self, collective, tensors):
+        """What `collective` makes of tensors, each a part of few long ones. The last come first, as gradients do: so
+        these are on their way while others are computed; and one after the other, in all processes the same."""
+        results, sent = [None] * len(tensors), []
+        with tf.device(self._device):
+            for bucket in _buckets(tensors):
+                with tf.control_dependencies(sent):
+                    joined = collective(tf.concat([tf.reshape(tensors[index], [-1]) for index in bucket], axis=0))
+                parts = tf.split(joined, [tensors[index].shape.num_elements() for index in bucket])
+                for index, part in zip(bucket, parts):
+                    results[index] = tf.reshape(part, tensors[index].shape)
+                sent = [joined]
+        return results
+
+    def _mean(self, tensor):
+        return tf.raw_ops.CollectiveReduce(input=tensor, merge_op='Add', final_op='Div', subdiv_offsets=[0],
+                                           **self._common())
+
+    def _broadcast(self, tensor):
+        if self.rank == 0:
+            return tf.raw_ops.CollectiveBcastSend(input=tensor, shape=tensor.shape, **self._common())
+        return tf.raw_ops.CollectiveBcastRecv(T=tensor.dtype, shape=tensor.shape, **self._common())
+
+    def _common(self):
+        return dict(group_size=self.ranks, group_key=GROUP, instance_key=next(self._keys),
+                    communication_hint='nccl' if self.carrier == 'nccl' else 'ring')
+
+
+def _buckets(tensors):
+    """Lists of indices of tensors of one type that are together of BUCKET bytes at most, if they are several."""
+    buckets, size = [], 0
+    for index in reversed(range(len(tensors))):
+        length = tensors[index].shape.num_elements() * tensors[index].dtype.size
+        if not buckets or size + length > BUCKET or tensors[index].dtype != tensors[buckets[-1][0]].dtype:
+            buckets.append([])
+            size = 0
+        buckets[-1].append(index)
+        size += length
+    return buckets
+
+
+def _server(cluster, config):
+    """TensorFlow's server of this process."""
+    port = int(cluster.addresses[cluster.rank].rpartition(':')[2])
+    try:
+        with socket.socket() as taken:
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            taken.bind(('', port))
+        return tf.train.Server(tf.train.ClusterSpec({JOB: cluster.addresses}), JOB, cluster.rank, config=config)
+    except (OSError, tf.errors.OpError) as error:
+        raise InputError('rank %d of %d: cannot listen at %s (%s)' % (
+            cluster.rank, cluster.ranks, cluster.addresses[cluster.rank],
+            getattr(error, 'strerror', None) or first_line(error)))
