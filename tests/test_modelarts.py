@@ -1,7 +1,11 @@
 """ModelArts: its flags, its folders and URLs, with a stand-in for moxing whose obs:// is a temporary folder."""
+import collections
+import concurrent.futures
 import importlib
 import os
+import pathlib
 import sys
+import time
 
 import pytest
 
@@ -104,8 +108,49 @@ def test_data_are_copied_to_the_scratch_disk(moxing, tmp_path):
     write(tmp_path / 'obs' / 'bucket' / 'sintel' / 'clean' / 'x')
     args = parsed('--data_url', 'obs://bucket', '--dataset', './data/sintel')
     modelarts.Platform(args, rank=3)
-    assert args.dataset == str(tmp_path / 'cache' / 'flownet2_data' / '3' / 'sintel')
+    assert args.dataset == str(tmp_path / 'cache' / 'flownet2_data' / 'bucket' / 'sintel')
     assert os.listdir(os.path.join(args.dataset, 'clean')) == ['x']
+
+
+def test_s3_is_another_name_of_obs(moxing, tmp_path):
+    write(tmp_path / 'obs' / 'bucket' / 'a' / 'sintel' / 'x')
+    write(tmp_path / 'obs' / 'out' / 'latest.ckpt-5.index')
+    args = parsed('--data_url', 's3://bucket/a/', '--dataset', 'sintel', '--train_url', 's3://out', '--result',
+                  tmp_path / 'result')
+    with modelarts.Platform(args):
+        assert args.dataset == str(tmp_path / 'cache' / 'flownet2_data' / 'bucket_a' / 'sintel')
+        assert os.listdir(args.result) == ['latest.ckpt-5.index']
+        write(tmp_path / 'result' / 'new')
+    assert sorted(os.listdir(str(tmp_path / 'obs' / 'out'))) == ['latest.ckpt-5.index', 'new']
+
+
+def test_the_processes_of_a_machine_copy_data_and_results_once_and_whole(moxing, tmp_path, monkeypatch):
+    """Eight at a time, the first of which fails; each other one has all of both when it goes on."""
+    counts = collections.Counter()
+
+    def slowly(source, target):
+        counts[source] += 1
+        if source == 'obs://in' and counts[source] == 1:
+            write(pathlib.Path(target) / 'half')
+            raise OSError('no route')
+        for number in range(5):
+            write(pathlib.Path(target) / str(number))
+            time.sleep(.01)
+
+    def names(rank):
+        args = parsed('--data_url', 'obs://in', '--train_url', 'obs://out', '--result', tmp_path / 'result')
+        try:
+            modelarts.Platform(args, rank)
+        except InputError:
+            return 'failed'
+        return ''.join(sorted(os.listdir(args.dataset)) + sorted(os.listdir(args.result)))
+
+    write(tmp_path / 'obs' / 'out' / 'x')
+    monkeypatch.setattr(moxing.file, 'copy_parallel', slowly)
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(names, range(8))) == ['0123401234'] * 7 + ['failed']
+    assert counts == {'obs://in': 2, 'obs://out': 1}
+    assert sorted(os.listdir(str(tmp_path))) == ['cache', 'obs', 'result']
 
 
 @pytest.mark.parametrize('end', [None, KeyboardInterrupt, InputError, ZeroDivisionError])
@@ -156,7 +201,7 @@ def test_a_copy_that_fails_during_training_does_not_end_it(moxing, tmp_path, mon
 
 
 def test_an_obs_url_elsewhere():
-    with pytest.raises(InputError, match='needs moxing, which ModelArts has'):
+    with pytest.raises(InputError, match='obs:// or s3:// needs moxing, which ModelArts has'):
         modelarts.Platform(parsed('--data_url', 'obs://bucket'))
 
 

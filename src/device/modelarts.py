@@ -1,21 +1,27 @@
-"""Huawei's ModelArts: where it lays data and takes results. moxing, its file library, is imported only for obs:// URLs.
+"""Huawei's ModelArts: where it lays data and takes results. moxing, its file library, is imported only for URLs.
 
 The platform starts a script with --data_url and --train_url, and with flags of its own beside them. An old ModelArts
-gives obs:// URLs, a new one local folders.
+gives obs:// or s3:// URLs (two names of one), a new one local folders.
 """
+import contextlib
+import fcntl
 import os
+import re
+import shutil
 import tempfile
+import zlib
 
 from src.files import InputError, make_folder
 from src.paths import DEFAULT, PUBLISHED
 
 CACHE = '/cache'  # ModelArts' scratch disk
+REMOTE = ('obs://', 's3://')
 
 
 def add_flags(parser):
     """Adds the platform's flags."""
-    parser.add_argument('--data_url', default='', help='ModelArts: where the data lie, obs:// or a folder')
-    parser.add_argument('--train_url', default='', help='ModelArts: where results go, obs:// or a folder')
+    parser.add_argument('--data_url', default='', help='ModelArts: where the data lie, obs://, s3:// or a folder')
+    parser.add_argument('--train_url', default='', help='ModelArts: where results go, obs://, s3:// or a folder')
 
 
 def parse(parser, arguments=None):
@@ -34,7 +40,8 @@ class Platform:
     What args name by --dataset, --train_file, --val_file and --pretrained is looked for in --data_url first, by the
     end of its path: data/sintel/train.txt there, then sintel/train.txt, then train.txt; one folder of --dataset that
     is not there is --data_url itself. A local --train_url is the --result folder. To an obs:// one, --result is
-    copied, and from there, where --result is missing, a run to go on with. Without URLs, nothing happens.
+    copied, and from there, where --result is missing, a run to go on with. The processes of a machine share one copy
+    of either. Without URLs, nothing happens.
 
     Args:
         args: parsed flags; they are changed to what is on the local disk.
@@ -47,7 +54,7 @@ class Platform:
     def __init__(self, args, rank=0):
         self._rank, self._target, self._result = rank, '', args.result
         if args.data_url:
-            _take_data(args, _local_data(args.data_url, rank))
+            _take_data(args, _local_data(args.data_url))
         if args.train_url:
             self._take_result(args)
 
@@ -78,9 +85,8 @@ class Platform:
             args.result = args.train_url
             return
         self._target = args.train_url
-        if not os.path.isdir(args.result) and _moxing().file.exists(args.train_url):
-            make_folder(args.result)
-            _copy(args.train_url, args.result)
+        if _moxing().file.exists(args.train_url):
+            _copy_once(args.train_url, args.result)
 
 
 def _take_data(args, data):
@@ -105,20 +111,47 @@ def _found(folder, path, ending=''):
     return next((place for place in places if os.path.exists(place + ending)), None)
 
 
-def _local_data(url, rank):
-    """The folder that holds what is at `url`: for obs://, a copy of this process's own."""
+def _local_data(url):
+    """The folder that holds what is at `url`: for obs://, a copy on the scratch disk."""
     if not _is_remote(url):
         if not os.path.isdir(url):
             raise InputError('--data_url %s: no such folder' % url)
         return url
-    folder = os.path.join(CACHE if os.path.isdir(CACHE) else tempfile.gettempdir(), 'flownet2_data', str(rank))
-    make_folder(folder)
-    _copy(url, folder)
+    cache = os.path.join(CACHE if os.path.isdir(CACHE) else tempfile.gettempdir(), 'flownet2_data')
+    make_folder(cache)
+    folder = os.path.join(cache, re.sub(r'\W+', '_', url.split('://')[1]).strip('_'))
+    if not _copy_once(url, folder):
+        print('%s: copied to %s before; remove that to copy it anew' % (url, folder), flush=True)
     return folder
 
 
 def _is_remote(url):
-    return url.startswith('obs://')
+    return url.startswith(REMOTE)
+
+
+def _copy_once(url, folder):
+    """Makes `folder` a copy of what is at `url`, unless it is there; returns whether it did.
+
+    Of the processes of this machine one copies, and the others wait for it; the folder appears whole.
+    """
+    with _one_at_a_time(folder):
+        if os.path.isdir(folder):
+            return False
+        part = os.path.abspath(folder) + '.part'
+        shutil.rmtree(part, ignore_errors=True)
+        make_folder(part)
+        _copy(url, part)
+        os.rename(part, folder)
+        return True
+
+
+@contextlib.contextmanager
+def _one_at_a_time(path):
+    """The block is in one process of this machine at a time; one that dies in it leaves it."""
+    name = 'flownet2_%d_%08x.lock' % (os.getuid(), zlib.crc32(os.path.abspath(path).encode()))
+    with open(os.path.join(tempfile.gettempdir(), name), 'a') as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _copy(source, target):
@@ -134,5 +167,5 @@ def _moxing():
     try:
         import moxing
     except ImportError as error:
-        raise InputError('an obs:// URL needs moxing, which ModelArts has (%s)' % error)
+        raise InputError('a URL of %s needs moxing, which ModelArts has (%s)' % (' or '.join(REMOTE), error))
     return moxing

@@ -1,4 +1,4 @@
-"""Stands in for ModelArts' moxing: obs://bucket is the folder that `root` names."""
+"""Stands in for ModelArts' moxing: obs://bucket and s3://bucket are in the folder that `root` names."""
 import os
 import shutil
 
@@ -23,4 +23,4 @@ class file:
 
 
 def _local(url):
-    return os.path.join(str(root), url[len('obs://'):]) if url.startswith('obs://') else url
+    return os.path.join(str(root), url.split('://')[1]) if '://' in url else url
