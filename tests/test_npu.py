@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -355,11 +356,17 @@ def program(tmp_path):
 
 
 def start(script, program, *arguments, **environment):
+    process = begin(script, program, *arguments, **environment)
+    out, err = process.communicate(timeout=30)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def begin(script, program, *arguments, **environment):
     folder = program.parent
     clean = {name: value for name, value in os.environ.items() if name not in ('RANK_SIZE', 'RANK_ID', 'JOB_ID')}
-    return subprocess.run(['sh', os.path.join(ROOT, script)] + list(arguments), stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, cwd=str(folder), timeout=30,
-                          env=dict(clean, PYTHON=str(program), POLL='0.1', GRACE='0', **environment))
+    return subprocess.Popen(['sh', os.path.join(ROOT, script)] + list(arguments), stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, cwd=str(folder),
+                            env={**clean, 'PYTHON': str(program), 'POLL': '0.1', 'GRACE': '0', **environment})
 
 
 def test_one_process(program):
@@ -382,6 +389,27 @@ def test_time_outs_of_hccl_may_be_overridden(program):
     for changes, expected in (({}, '1800 7200\n'), ({'HCCL_CONNECT_TIMEOUT': '60'}, '60 7200\n')):
         start('run_npu_8p.sh', program, RANK_TABLE_FILE='table.json', RANK_SIZE='2', **changes)
         assert (program.parent / 'logs' / 'train_1.log').read_text() == expected
+
+
+STOPPED = """#!/bin/sh
+# Rank 0 saves for a while once it is told to end, and then lets rank 1 go; rank 2 heeds nothing, nobody else is told.
+trap 'echo told; [ "$RANK_ID" = 0 ] && sleep 1 && echo saved > state && exit 130' TERM
+while [ "$RANK_ID" != 1 ] || [ ! -f state ]; do sleep .1; done
+exit 130
+"""
+
+
+def test_to_stop_rank_0_is_told_first_and_the_others_are_waited_for(program):
+    program.write_text(STOPPED)
+    process = begin('run_npu_8p.sh', program, RANK_TABLE_FILE='table.json', RANK_SIZE='3', GRACE='2')
+    time.sleep(1)
+    process.terminate()
+    assert process.wait(20) == 130 and process.stderr.read() == b''
+    assert (program.parent / 'state').read_text() == 'saved\n'
+    logs = [(program.parent / 'logs' / ('train_%d.log' % rank)).read_text() for rank in range(3)]
+    assert logs == ['told\n', '', '']
+    process.stdout.close()
+    process.stderr.close()
 
 
 def test_if_one_process_fails_the_others_are_stopped(program):

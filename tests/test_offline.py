@@ -329,8 +329,9 @@ def test_pb2om_calls_atc(tools):
     (tools / 'my net.pb').write_text('')
     (tools / 'atc').write_text('#!/bin/sh\nfor a in "$@"; do echo "$a"; done\n')
     (tools / 'atc').chmod(0o755)
+    assert pb2om(tools, 'Ascend310P3', '436,1024', '1', str(tools / 'my net.pb')).stderr == b''
     process = pb2om(tools, 'Ascend310P3', '436,1024', '2', str(tools / 'my net.pb'))
-    assert (process.returncode, process.stderr) == (0, b'')
+    assert process.returncode == 0 and b'2 pairs at once: run it with ais_bench; msame gives it one' in process.stderr
     assert set(process.stdout.decode().splitlines()) == {
         '--framework=3', '--model=%s/my net.pb' % tools, '--output=%s/my net' % tools, '--soc_version=Ascend310P3',
         '--input_shape=input_a:2,2,436,1024,3', '--out_nodes=output:0', '--precision_mode=allow_fp32_to_fp16',
