@@ -10,6 +10,7 @@ import sys
 # the nets can take; a hundred damaged bytes then cost less than a gigabyte in any format.
 os.environ.setdefault('OPENCV_IO_MAX_IMAGE_PIXELS', str(2 ** 25))
 os.environ.setdefault('OPENCV_LOG_LEVEL', 'SILENT')  # what fails is raised as well
+os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')  # AV_LOG_QUIET: the same for videos
 
 PACKAGES = ('cv2', 'numpy', 'tensorflow', 'tqdm')  # of requirements.txt, as they are imported
 

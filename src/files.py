@@ -27,6 +27,15 @@ def first_line(error):
     return (lines or [type(error).__name__])[0][:200]
 
 
+def is_text(path):
+    """Whether a path is text in UTF-8: over any other, some functions of OpenCV end the process."""
+    try:
+        path.encode()
+        return True
+    except UnicodeEncodeError:
+        return False
+
+
 @contextlib.contextmanager
 def replacing(path):
     """Yields a temporary name beside `path`, with its ending, that becomes `path` if the block ends well.

@@ -183,6 +183,33 @@ def test_a_flag_that_is_wrong(folder, script, name, value):
     refused(folder, script, '--' + name, **{name: value})
 
 
+@pytest.mark.parametrize('texts, changes', [
+    (('--input and --input_a exclude each other',), dict(input='set')),
+    (('--input and --input_b exclude each other',), dict(input='set', input_a=None)),
+    (('--input_a and --input_b, or --input, are needed',), dict(input_a=None, input_b=None)),
+    (('--input_a and --input_b, or --input, are needed',), dict(input_b=None)),
+    (('--every: goes with --input',), dict(every='2')), (('--start: goes with --input',), dict(start='1')),
+    (('--count: goes with --input',), dict(count='1')), (('--batch_size: goes with --input',), dict(batch_size='2')),
+    (('--skip_broken: goes with --input',), dict(skip_broken='True')),
+    (('--save', "'tiff' is none of png, flo, kitti"), dict(save='png,tiff')),
+    (('--save: names nothing',), dict(save='')),
+    (('--save video: goes with --input',), dict(save='video')),
+    (('--save occlusion', '--backward'), dict(save='occlusion')),
+    (('--max_motion', 'not above 0'), dict(max_motion='0')),
+    (('--max_motion', "'x' is not a number"), dict(max_motion='x')), (('--every', '0 is less'), dict(every='0')),
+    (('--count', '0 is less'), dict(count='0')), (('--start', '-1 is less'), dict(start='-1'))])
+def test_flags_of_an_inference_that_do_not_go_together(folder, texts, changes):
+    refused(folder, 'flownet2_test', *texts, **changes)
+
+
+@pytest.mark.parametrize('path, text', [
+    ('nowhere', 'no such folder'), ('set', 'no images there'), (IMAGE, 'one image'), ('S.ckpt.index', 'nor a video'),
+    ('camera:99', 'no such camera'), ('set/clean/alley/x*', 'no images there'), ('set/list.txt', 'line 1: 1 field')])
+def test_an_input_that_is_none(folder, path, text):
+    (folder / 'set' / 'list.txt').write_text('a.png\n')
+    refused(folder, 'flownet2_test', path, text, input=path, input_a=None, input_b=None)
+
+
 @pytest.mark.parametrize('rates, steps, text', [
     ('1e-4', '5', '--learning_rates has 1 numbers, --step_values 1'), ('1e-4,1e-5', '', '--step_values 0'),
     ('', '', '--learning_rates has 0'), ('3,2,1', '9,5', 'not in ascending order'), ('3,2,1', '5,5', 'ascending')])
@@ -202,6 +229,11 @@ def test_crops_larger_than_the_images(folder, size):
 @pytest.mark.parametrize('path', [IMAGE, IMAGE + '/new/er'])
 def test_a_result_folder_that_cannot_be_written(folder, script, name, path):
     refused(folder, script, path, 'not a folder that can be written', **{name: path})
+
+
+def test_a_result_folder_of_many_pairs_that_cannot_be_written(folder):
+    refused(folder, 'flownet2_test', IMAGE, 'not a folder', out=IMAGE, input='set/clean/alley', input_a=None,
+            input_b=None)
 
 
 @pytest.mark.parametrize('script, name', [('flownet2_test', 'out'), ('flownet2_val', 'result')])

@@ -1,9 +1,11 @@
 """What a disk can do to a run: be full, refuse to be written, lose a file, be slow. One line, and nothing is lost."""
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
+import types
 
 import numpy as np
 import pytest
@@ -12,12 +14,15 @@ from dataset_files import write_pairs
 from error_lines import message
 from script_runner import ROOT
 from src.data.datasets import Sample, load, read_list
+from src.data.inputs import open_input
 from src.data.pipeline import training_batches
 from src.data.prepared import Writer
 from src.files import write_bytes, write_json
 from src.flow import io
-from src.run import history
+from src.run import history, predict
 from src.run.history import History, Stopwatch
+from src.run.movie import count_frames
+from src.run.outputs import Outputs
 from src.run.summaries import Summaries
 from src.tf import tf
 from src.weights.keeper import Keeper, latest
@@ -27,7 +32,8 @@ IMAGE = np.random.RandomState(0).randint(0, 256, (64, 64, 3), np.uint8)
 
 @pytest.fixture
 def disk(tmp_path):
-    """A disk of 128 KB of its own; disk.fill() leaves no byte of it, disk.protect() lets nobody write."""
+    """A disk of 128 KB of its own; disk.fill() leaves no byte of it, disk.protect() lets nobody write,
+    disk.enlarge() makes it 8 MB."""
     folder = tmp_path / 'disk'
     folder.mkdir()
 
@@ -42,6 +48,9 @@ def disk(tmp_path):
             with open(os.path.join(self, 'filling'), 'wb', buffering=0) as file, pytest.raises(OSError):
                 while True:
                     file.write(bytes(1024))
+
+        def enlarge(self):
+            assert mount('remount,size=8m').returncode == 0
 
         def protect(self):
             assert mount('remount,ro').returncode == 0
@@ -143,6 +152,39 @@ class Nothing:
 
     def add_scalars(self, step, values):
         pass
+
+
+def test_inference_stops_at_a_full_disk_and_goes_on_from_there(tmp_path, disk, monkeypatch):
+    """The disk holds a few of the 20 pairs; then it gets room."""
+    runs = []
+
+    def flow_of(session, images_a, images_b):
+        runs.append(len(images_a))
+        return np.float32([(a.astype(np.float32) - b)[..., :2] for a, b in zip(images_a, images_b)])
+
+    (tmp_path / 'frames').mkdir()
+    for number in range(21):
+        io.write_image(str(tmp_path / 'frames' / ('%d.png' % number)), IMAGE - np.uint8(number))
+    weights = types.SimpleNamespace(path=str(tmp_path / 'w'), net=lambda: 'S')
+    (tmp_path / 'w').write_text('weights')
+    monkeypatch.setattr(predict, 'open_weights', lambda path: weights)
+    monkeypatch.setattr(predict, 'load_flownet', lambda *_: (flow_of, contextlib.nullcontext()))
+
+    def infer(folder):
+        predict.predict_all(open_input(str(tmp_path / 'frames')), Outputs(folder, ['flo', 'png']), None, 'w', None, {},
+                            movie=True)
+
+    assert 'No space left on device' in message(infer, disk)
+    left = content(disk)
+    assert not [path for path in left if os.path.basename(path).startswith('.') and not path.endswith('.lock')]
+    done = [path for path in left if path.endswith('.flo')]
+    assert 0 < len(done) < 20 and all(io.read_flo(path).shape == (64, 64, 2) for path in done)
+    disk.enlarge()
+    runs.clear()
+    infer(disk)
+    assert 20 - len(done) <= len(runs) < 20 and len([path for path in content(disk) if path.endswith('.flo')]) == 20
+    assert all(content(disk)[path] == left[path] for path in done)
+    assert count_frames(os.path.join(disk, 'flow.mp4')) == 20
 
 
 # Files that are gone

@@ -295,7 +295,7 @@ def test_flow_round_trip_with_unknown_pixels(tmp_path, ending):
 @pytest.mark.parametrize('name', ['a.txt', 'flo', 'a'])
 def test_flow_of_another_ending(tmp_path, name):
     assert 'ends in .flo, .pfm, .png or .npz' in refusal(io.read_flow, str(tmp_path / name))
-    assert 'ends in .flo, .pfm or .png' in refusal(io.write_flow, str(tmp_path / name), FLOW)
+    assert 'ends in .flo, .pfm, .npy or .png' in refusal(io.write_flow, str(tmp_path / name), FLOW)
 
 
 @pytest.mark.parametrize('name', ['a.flo', 'a.pfm', 'a.png'])

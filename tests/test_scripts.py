@@ -112,6 +112,31 @@ def test_a_photograph_on_its_side_is_told(tmp_path, net):
     assert 'a.jpg: 70 x 60 (height x width)' in result.out
 
 
+def test_a_folder_gives_the_flows_of_its_pairs(tmp_path, net, flow_by_hand):
+    images = [A, B, texture(3, (60, 70)), texture(4, (60, 70))]
+    (tmp_path / 'frames').mkdir()
+    for number, image in enumerate(images):
+        assert cv2.imwrite(str(tmp_path / 'frames' / ('%d.png' % number)), image)
+    arguments = ['--input', tmp_path / 'frames', '--out', tmp_path / 'new' / 'out', '--checkpoint', net, '--net', 'S',
+                 '--chip', 'cpu', '--save', 'npy,video', '--backward', '--batch_size', 2, '--legend']
+    result = run('flownet2_test', *arguments)
+    assert (result.status, result.err) == (0, '') and 'written: 3 pairs in ' in result.out
+    assert re.search(r'^\d+\.\d\d pairs/s \(graph: ', result.out, re.M)
+    for number, (a, b) in enumerate(zip(images, images[1:])):
+        for name, pair in (('flow', (a, b)), ('backward', (b, a))):
+            close(np.load(str(tmp_path / 'new' / 'out' / ('%d_%s.npy' % (number, name)))), flow_by_hand(*pair))
+    assert {'flow.mp4', 'legend.png', '2_flow.png'} < set(os.listdir(str(tmp_path / 'new' / 'out')))
+    result = run('flownet2_test', *arguments)
+    assert result.status == 0 and 'nothing is left to do: 3 pairs' in result.out
+
+
+def test_one_pair_in_all_kinds(tmp_path, net, flow_by_hand):
+    _, files = infer(tmp_path, net, '--out', tmp_path / 'new' / 'out', '--save', 'flo,warp,occlusion', '--backward')
+    assert files == ['first.frame_%s%s' % (name, ending) for name in ('backward', 'flow')
+                     for ending in ('.flo', '_error.png', '_occlusion.png', '_warp.png')]
+    close(read_flo(str(tmp_path / 'new' / 'out' / files[0])), flow_by_hand(B, A))
+
+
 # flownet2_val.py
 
 def validate(sintel, net, *arguments, listed='list.txt'):

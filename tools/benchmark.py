@@ -8,7 +8,6 @@ Every combination of the lists is a row, and every row a process of its own, whi
 warmed up they are timed in turns, so that both sides of a ratio meet the same weather. Images, flows and results stay
 on the device; reading and augmentation are tools/benchmark_input.py's.
 """
-import argparse
 import itertools
 import json
 import multiprocessing
@@ -30,32 +29,24 @@ CORRELATION_COLUMNS = ('shape', 'batch', 'type', 'form', 'direction')
 def parse():
     parser = flags.Parser(__doc__.split('\n')[0])
     add, several = parser.add_argument, flags.comma_separated
-    add('--nets', type=several(one_of(flags.NETS)), default='2', help='of %s' % ', '.join(flags.NETS))
+    add('--nets', type=several(flags.one_of(flags.NETS)), default='2', help='of %s' % ', '.join(flags.NETS))
     add('--widths', type=several(flags.width), default='1', help='shares of the channels')
     add('--size', type=flags.size(), default='448,1024', help='H,W of the images')
     add('--batch_sizes', type=several(flags.whole(1)), default='1')
-    add('--modes', type=several(one_of(MODES)), default='inference', help='inference; training of the last net or all')
-    add('--precisions', type=several(one_of(flags.PRECISIONS)), default='fp32', help='of fp32, tf32, amp')
+    add('--modes', type=several(flags.one_of(MODES)), default='inference',
+        help='inference; training of the last net or all')
+    add('--precisions', type=several(flags.one_of(flags.PRECISIONS)), default='fp32', help='of fp32, tf32, amp')
     add('--xla', type=several(flags.boolean), default='False')
-    add('--correlations', type=several(one_of(('native', 'graph'))), default='native', help='of native, graph')
+    add('--correlations', type=several(flags.one_of(('native', 'graph'))), default='native', help='of native, graph')
     add('--correlation-only', action='store_true', help='the correlation alone, in all its forms')
     add('--shape', type=several(flags.whole(1)), default='56,128,256', help='H,W,C of its feature maps')
-    add('--forms', type=several(one_of(FORMS)), default='slices,stock,native', help='of these')
+    add('--forms', type=several(flags.one_of(FORMS)), default='slices,stock,native', help='of these')
     add('--chip', choices=('auto', 'gpu', 'cpu'), default='auto')
     add('--rounds', type=flags.whole(1), default=7, help='turns; the median counts')
     add('--seconds', type=flags.number, default=1., help='of each row in a turn, at the least one run')
     add('--peak', type=flags.number, default=0., help='TFLOP/s of the device, to tell the share of it that is used')
     add('--json', default='', help='file for all figures')
     return parser.parse_args()
-
-
-def one_of(choices):
-    """The type of words that are among `choices`."""
-    def parse(text):
-        if text not in choices:
-            raise argparse.ArgumentTypeError('%r is none of %s' % (text, ', '.join(choices)))
-        return text
-    return parse
 
 
 def rows_of(args):

@@ -45,22 +45,29 @@ def read_list(list_file, folder, status='clean'):
     Raises:
         InputError: an unreadable or empty list, a line without three fields or that names a missing file.
     """
+    lines = list_lines(list_file)
+    images, flows, occlusions = _roots(folder, status)
+    return [_pair(where, fields, images, flows, occlusions) for where, fields in lines]
+
+
+def list_lines(path):
+    """The lines of a list file that are not empty: [(where it is, for messages, [its fields between commas])].
+
+    Raises:
+        InputError: it cannot be read, or is empty.
+    """
     try:
-        with open(list_file, encoding='utf-8-sig') as file:
+        with open(path, encoding='utf-8-sig') as file:
             text = file.read()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError('%s: not a list file that can be read (%s)' % (list_file, error))
+        raise InputError('%s: not a list file that can be read (%s)' % (path, error))
     if '\0' in text:  # UTF-16, say
-        raise InputError('%s: not a list file, it holds zero bytes' % list_file)
-    images, flows, occlusions = _roots(folder, status)
-    pairs = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.strip():
-            where = '%s, line %d' % (list_file, number)
-            pairs.append(_pair(where, [field.strip() for field in line.split(',')], images, flows, occlusions))
-    if not pairs:
-        raise InputError('%s: the list is empty' % list_file)
-    return pairs
+        raise InputError('%s: not a list file, it holds zero bytes' % path)
+    lines = [('%s, line %d' % (path, number), [field.strip() for field in line.split(',')])
+             for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    if not lines:
+        raise InputError('%s: the list is empty' % path)
+    return lines
 
 
 def load(pair):

@@ -19,8 +19,12 @@ SLOTS = 16  # for batches: the others are on their way through TensorFlow
 MOST_PAIRS = 8  # of a task, which must fit into one message to a reader
 
 
-def prefetch(function, items, workers, ahead):
-    """Yields function(item) for each item, in order; `workers` threads work up to `ahead` items in advance."""
+def prefetch(function, items, workers, ahead, finish=False):
+    """Yields function(item) for each item, in order; `workers` threads work up to `ahead` items in advance.
+
+    When it is closed, what has not begun never begins, and what has begun is waited for: after Ctrl-C only if it is
+    to `finish`, for it writes.
+    """
     pool = concurrent.futures.ThreadPoolExecutor(workers)
     futures = (pool.submit(function, item) for item in items)
     waiting = collections.deque(itertools.islice(futures, ahead))
@@ -32,7 +36,13 @@ def prefetch(function, items, workers, ahead):
     finally:
         for future in waiting:  # those that have not begun would keep the end waiting
             future.cancel()
-        pool.shutdown(wait=not asked())  # after Ctrl-C nobody waits for a disk
+        pool.shutdown(wait=finish or not asked())  # after Ctrl-C nobody waits for a disk that is read
+
+
+def batches_of_one_size(items, batch_size, size_of):
+    """Groups consecutive items to lists of up to batch_size whose images, as size_of(item) tells, are of one size."""
+    for _, alike in itertools.groupby(items, size_of):
+        yield from iter(lambda: list(itertools.islice(alike, batch_size)), [])
 
 
 def training_batches(pairs, batch_size, size, seed, start=0, workers=4, rank=0, ranks=1, memory=HostMemory(),

@@ -15,7 +15,7 @@ def arrows(image, flow, spacing=ARROW_SPACING):
 
     Args:
         image: uint8 (H, W, 3).
-        flow: (H, W, 2) pixels; where it is unknown there is no arrow.
+        flow: (H, W, 2) pixels; where it is unknown, or less than half a pixel, there is no arrow.
 
     Returns:
         uint8 (H, W, 3): arrows in the full colour of their direction, with a dark outline.
@@ -25,10 +25,10 @@ def arrows(image, flow, spacing=ARROW_SPACING):
     rows, columns = (np.arange(min(spacing, side) // 2, side, spacing) for side in (height, width))
     grid = np.ix_(rows, columns)
     shown, motions = known(flow)[grid], flow[grid]  # (rows, columns), (rows, columns, 2)
-    lengths = np.maximum(np.hypot(motions[..., 0], motions[..., 1]), 1e-6)
-    colors = flow_to_color(motions / lengths[..., None], 1)
+    lengths = np.hypot(motions[..., 0], motions[..., 1])
+    colors = flow_to_color(motions / np.maximum(lengths, .5)[..., None], 1)
     ends = []
-    for row, column in np.argwhere(shown):
+    for row, column in np.argwhere(shown & (lengths >= .5)):
         start = np.array([columns[column], rows[row]])
         # OpenCV draws what leaves the picture up to its edge, but not at coordinates beyond its integers
         end = start + np.clip(np.rint(motions[row, column]), -2 ** 14, 2 ** 14)

@@ -5,7 +5,7 @@ import re
 import cv2
 import numpy as np
 
-from src.files import InputError
+from src.files import InputError, is_text
 from src.flow.complete import PNM_HEADER
 from src.flow.decode import decode
 from src.flow.io import read_image
@@ -58,10 +58,9 @@ def remarks(path, image):
 def _count(path):
     """How many images are in an image file; 1 where OpenCV cannot tell."""
     try:
-        path.encode()  # a name that is no text would end the process in OpenCV
         with quiet():
-            return cv2.imcount(path)  # new in OpenCV 4.5.4
-    except (AttributeError, UnicodeError, cv2.error):
+            return cv2.imcount(path) if is_text(path) else 1  # new in OpenCV 4.5.4
+    except (AttributeError, cv2.error):
         return 1
 
 

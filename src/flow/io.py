@@ -3,6 +3,7 @@
 An image is uint8 (H, W, 3) BGR. A flow is float32 (H, W, 2): u to the right, v downwards, in pixels. What is wrong
 with a file is an InputError of one line that names the file and the value.
 """
+import io
 import os
 import re
 import struct
@@ -40,11 +41,16 @@ def read_image(path):
         image = wide.astype(np.uint8)
     if image.dtype != np.uint8:
         raise InputError('%s: pixels are %s; 8 or 16 bits per channel are needed' % (path, image.dtype))
+    check_size(path, image)
+    return image
+
+
+def check_size(name, image):
+    """Raises an InputError if an image (H, W, …) is smaller than the networks can take."""
     height, width = image.shape[:2]
     if min(height, width) < MIN_SIDE:
         raise InputError('%s: an image of %d x %d pixels (height x width); the least is %d x %d'
-                         % (path, height, width, MIN_SIDE, MIN_SIDE))
-    return image
+                         % (name, height, width, MIN_SIDE, MIN_SIDE))
 
 
 def same_size(name_a, a, name_b, b):
@@ -98,20 +104,20 @@ def read_flow(path):
 
 
 def write_flow(path, flow, valid=None):
-    """Writes a flow (H, W, 2) in the format that the ending names: .flo, .pfm or .png (KITTI).
+    """Writes a flow (H, W, 2) in the format that the ending names: .flo, .pfm, .png (KITTI) or .npy (np.load reads it).
 
     Args:
-        valid: bool (H, W) or None for all; elsewhere .flo and .pfm get 1e10, which readers take as unknown.
+        valid: bool (H, W) or None for all; elsewhere all but .png get 1e10, which readers take as unknown.
 
     Raises:
         InputError: as the format's own writer, or another ending.
     """
-    ending = _flow_ending(path, '.flo', '.pfm', '.png')
+    ending = _flow_ending(path, '.flo', '.pfm', '.npy', '.png')
     valid = known(flow) if valid is None else known(flow) & valid
     if ending == '.png':
         write_kitti_png(path, flow, valid)
     else:
-        write = write_flo if ending == '.flo' else write_pfm
+        write = {'.flo': write_flo, '.pfm': write_pfm, '.npy': _write_npy}[ending]
         write(path, np.where(valid[..., None], flow, UNKNOWN))
 
 
@@ -206,6 +212,12 @@ def write_kitti_png(path, flow, valid):
     image[..., 0] = valid
     image[..., :0:-1] = np.where(valid[..., None], codes, 0)  # u, v to BGR; KITTI's own files hold 0 where unknown
     write_image(path, image)
+
+
+def _write_npy(path, flow):
+    data = io.BytesIO()
+    np.save(data, np.asarray(flow, np.float32))
+    write_bytes(path, data.getvalue())
 
 
 def _ending(path):

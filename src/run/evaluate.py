@@ -4,7 +4,7 @@ import time
 from tqdm import tqdm
 
 from src.data.datasets import load_with_occlusion
-from src.data.pipeline import prefetch
+from src.data.pipeline import batches_of_one_size, prefetch
 from src.flow.metrics import Table, sums
 
 
@@ -38,15 +38,3 @@ def evaluate(flow_of, pairs, batch_size=1, workers=4, on_pair=None):
 
 def _load(pair):
     return (pair,) + load_with_occlusion(pair)
-
-
-def batches_of_one_size(items, batch_size, size_of):
-    """Groups consecutive items to lists of up to batch_size whose images, as size_of(item) tells, are of one size."""
-    batch = []
-    for item in items:
-        if batch and (len(batch) == batch_size or size_of(item) != size_of(batch[0])):
-            yield batch
-            batch = []
-        batch.append(item)
-    if batch:
-        yield batch

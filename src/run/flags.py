@@ -8,12 +8,14 @@ from src.device import modelarts
 from src.files import InputError
 from src.interrupts import end_process, heard
 from src.paths import DEFAULT, PUBLISHED, SHIPPED
+from src.run.outputs import KINDS
 from src.run.stages import SCHEDULES, STAGES
 
 NETS = ('C', 'S', 'SD', 'CS', 'CSS', '2')  # networks.NETS, without TensorFlow, which takes seconds to import
 CORRELATIONS = ('auto', 'native', 'graph')
 COLLECTIVES = ('auto', 'nccl', 'grpc')
 PRECISIONS = ('fp32', 'tf32', 'amp')
+VIDEO = 'video'  # of --save: one file of all pairs, not several of each
 CHIPS = ('auto', 'gpu', 'npu', 'cpu')
 # Those that every version of CANN knows. The first computes in float32 all that the chip can (an Ascend 910's
 # convolutions are none of that), and so needs no loss scale.
@@ -77,6 +79,22 @@ def number(text):
     return value
 
 
+def above_zero(text):
+    """A finite number above 0."""
+    if number(text) == 0:
+        raise argparse.ArgumentTypeError('%r is not above 0' % text)
+    return number(text)
+
+
+def one_of(choices):
+    """The type of words that are among `choices`."""
+    def parse(text):
+        if text not in choices:
+            raise argparse.ArgumentTypeError('%r is none of %s' % (text, ', '.join(choices)))
+        return text
+    return parse
+
+
 def width(text):
     """A share of the channels, rounded to 1/1024: checkpoints tell it by conv6, which has 1024 channels at width 1."""
     steps = round(1024 * number(text))
@@ -109,14 +127,49 @@ def size(least=16):
 
 def test_flags(arguments=None):
     """Parses the flags of flownet2_test.py."""
-    parser = Parser('Infers the flow of an image pair.')
-    parser.add_argument('--input_a', required=True, help='the first image: PNG, JPEG or PPM')
-    parser.add_argument('--input_b', required=True, help='the second image, of the same size')
-    parser.add_argument('--out', '--out_path', required=True, help='folder for the results, made if missing')
+    parser = Parser('Infers the flow of an image pair, or of all pairs of a folder, a list, a video or a camera.')
+    add = parser.add_argument
+    add('--input_a', help='the first image: PNG, JPEG or PPM')
+    add('--input_b', help='the second image, of the same size')
+    add('--input', help="instead of these, many pairs: a folder of frames, a list of lines a,b or a,b,out, a video, "
+                        "camera:N, or a pattern such as 'a_*.png'")
+    add('--out', '--out_path', required=True, help='folder for the results, made if missing')
+    add('--every', type=whole(1), default=1, help='--input: take each so many-th frame (of a list: line) alone')
+    add('--start', type=whole(0), default=0, help='--input: the number of the first frame (line)')
+    add('--count', type=whole(1), help='--input: at most so many pairs')
+    add('--batch_size', type=whole(1), default=1, help='--input: pairs of one size that run at once')
+    _add_switch(parser, '--skip_broken', '--input: name frames that cannot be read and go on')
+    add('--save', type=comma_separated(one_of(tuple(KINDS) + (VIDEO,))), default='png',
+        help='of %s; video: flow.mp4, of the frames beside their colours' % ', '.join(tuple(KINDS) + (VIDEO,)))
     _add_switch(parser, '--save_flo', 'also write the flow as .flo')
+    _add_switch(parser, '--backward', 'also the flow from B to A')
+    add('--max_motion', type=above_zero, help="pixels that get the full colour; none: each flow's largest motion")
+    _add_switch(parser, '--legend', 'also write legend.png, the colour wheel')
     _add_net_flags(parser)
     _add_checkpoint_flag(parser)
-    return parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
+    _check_test_flags(parser, args)
+    args.save = args.save + ['flo'] * args.save_flo + ['png'] * (VIDEO in args.save)  # from which a video goes on
+    return args
+
+
+def _check_test_flags(parser, args):
+    """Ends with a line if the flags of flownet2_test.py do not go together."""
+    pair = [name for name in ('input_a', 'input_b') if getattr(args, name) is not None]
+    if args.input is not None and pair:
+        parser.error('--input and --%s exclude each other: many pairs, or one' % pair[0])
+    if args.input is None and len(pair) < 2:
+        parser.error('--input_a and --input_b, or --input, are needed')
+    if pair:
+        for name in ('every', 'start', 'count', 'batch_size', 'skip_broken'):
+            if getattr(args, name) != parser.get_default(name):
+                parser.error('--%s: goes with --input, not with --%s' % (name, pair[0]))
+        if VIDEO in args.save:
+            parser.error('--save video: goes with --input, not with --%s' % pair[0])
+    if not args.save:
+        parser.error('--save: names nothing')
+    if 'occlusion' in args.save and not args.backward:
+        parser.error('--save occlusion: compares both directions, and needs --backward')
 
 
 def val_flags(arguments=None):

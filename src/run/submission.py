@@ -6,10 +6,9 @@ import numpy as np
 from tqdm import tqdm
 
 from src.data.datasets import load_images
-from src.data.pipeline import prefetch
+from src.data.pipeline import batches_of_one_size, prefetch
 from src.files import FolderLock, InputError, make_folder, replacing
 from src.flow.io import KITTI_LEAST, KITTI_MOST, read_flow, write_flow
-from src.run.evaluate import batches_of_one_size
 
 SAME = .1  # pixels: what one net's flow of one pair may differ by from run to run, rounded for KITTI
 
