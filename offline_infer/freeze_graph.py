@@ -12,9 +12,8 @@ from src.device.opening import open_device
 from src.files import make_folder
 from src.paths import DEFAULT
 from src.run import export, flags
-from src.run.inference import load_flownet
+from src.run.inference import fill, load_flownet
 from src.tf import tf
-from src.weights.filling import restore
 from src.weights.formats import open_weights
 
 import numpy as np  # after src, which tells that it is missing
@@ -42,7 +41,7 @@ def frozen(args, net, weights, device):
     """The tf.GraphDef to be written."""
     with tf.Graph().as_default(), tf.Session(config=device.config) as session:
         export.build(net, weights.width(), args.image_size, args.batch_size)
-        restore(session, weights, tf.global_variables(), complete=True)
+        fill(session, net, weights)
         return export.freeze(session)
 
 

@@ -156,6 +156,6 @@ def test_restored_weights_are_checked_on_the_host(npu_bridge, tmp_path, monkeypa
 
 
 def test_export():
-    """test_offline.py looks into the .pb that comes of it."""
+    """test_export.py looks into the .pb that comes of it."""
     with tf.Graph().as_default():
         check('export', [export.build('2', WIDTH, SIZE)])

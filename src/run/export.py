@@ -12,6 +12,7 @@ from src.model.estimator import estimate
 from src.tf import tf
 
 INPUT, OUTPUT = 'input_a', 'output'
+NEWER_ATTRIBUTES = ('grad_x', 'grad_y')  # of matrix products; False of itself, and unknown to TensorFlow 1.15
 ONE_VALUE = 2 ** 26  # bytes of a constant that holds one value all over
 
 
@@ -34,8 +35,15 @@ def build(net, width, size, batch_size=1):
 
 
 def freeze(session):
-    """The tf.GraphDef of what `output` needs, of the graph in a session, its variables as constants."""
+    """The tf.GraphDef of what `output` needs, of the graph in a session, its variables as constants.
+
+    Any TensorFlow from 1.15 on reads it, whichever wrote it.
+    """
     graph = tf.graph_util.convert_variables_to_constants(session, session.graph.as_graph_def(), [OUTPUT])
+    for node in graph.node:
+        for name in NEWER_ATTRIBUTES:
+            if name in node.attr and not node.attr[name].b:
+                del node.attr[name]
     return tf.graph_util.remove_training_nodes(graph, protected_nodes=[OUTPUT])
 
 
@@ -48,6 +56,7 @@ class FrozenNet:
     """The net in a .pb file that freeze_graph.py wrote, in a graph and session of its own.
 
     Attributes:
+        path: of the file.
         shape: of its input, (N, 2, H, W, 3).
 
     Args:
@@ -59,7 +68,7 @@ class FrozenNet:
 
     def __init__(self, path, config):
         try:
-            definition = _read(path)
+            definition = read_graph(path)
             with tf.Graph().as_default() as graph:
                 self._input, self._output = tf.import_graph_def(definition, name='',
                                                                 return_elements=[INPUT + ':0', OUTPUT + ':0'])
@@ -71,7 +80,7 @@ class FrozenNet:
                              % (path, self._input.dtype.name, self._input.shape,
                                 self._output.dtype.name, self._output.shape))
         self.shape = tuple(self._input.shape.as_list())
-        self._path = path
+        self.path = path
         self._session = tf.Session(graph=graph, config=config)
 
     def __enter__(self):
@@ -82,12 +91,10 @@ class FrozenNet:
 
     def __call__(self, frames):
         """Flow of up to N pairs: float32 [n, 2, H, W, 3] → float32 [n, H, W, 2]; InputError if the net fails at it."""
-        missing = self.shape[0] - len(frames)
-        batch = np.concatenate([frames, np.repeat(frames[-1:], missing, axis=0)])
         try:
-            return self._session.run(self._output, {self._input: batch})[:len(frames)]
+            return self._session.run(self._output, {self._input: filled_up(frames, self.shape[0])})[:len(frames)]
         except tf.errors.OpError as error:
-            raise InputError('%s: cannot be run (%s)' % (self._path, first_line(error)))
+            raise InputError('%s: cannot be run (%s)' % (self.path, first_line(error)))
 
     def _fits(self):
         """Whether input and output are of the types and shapes of an exported net."""
@@ -98,7 +105,12 @@ class FrozenNet:
                 and self._output.shape.is_compatible_with([shape[0], shape[2], shape[3], 2]))
 
 
-def _read(path):
+def filled_up(frames, batch_size):
+    """Frames [n, …] with the last of them repeated up to [batch_size, …]."""
+    return np.concatenate([frames, np.repeat(frames[-1:], batch_size - len(frames), axis=0)])
+
+
+def read_graph(path):
     """The tf.GraphDef in a file; OSError, or an error of any other kind if it is none."""
     with open(path, 'rb') as file:
         data = file.read()

@@ -63,12 +63,20 @@ def load_flownet(net, path, device, size, batch_size=1):
     with tf.variable_scope('', custom_getter=never_drawn):
         flownet.build(size)
     session = tf.Session(config=device.config)
+    print(describe(weights, fill(session, net, weights)), flush=True)
+    return flownet, session
+
+
+def fill(session, net, weights):
+    """Gives all variables of the graph, which are those of `net`, their values; returns a filling.Report.
+
+    Raises:
+        InputError: the weights do not fill the net.
+    """
     try:
-        report = restore(session, weights, tf.global_variables(), complete=True)
+        return restore(session, weights, tf.global_variables(), complete=True)
     except InputError as error:
         raise InputError('--net %s: %s' % (net, error))
-    print(describe(weights, report), flush=True)
-    return flownet, session
 
 
 def open_flownet(path=DEFAULT, net=None, chip='auto', gpu_device=0):
