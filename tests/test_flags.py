@@ -8,6 +8,7 @@ import pytest
 from src.files import InputError
 from src.model.networks import NETS
 from src.run import flags
+from src.run.outputs import KINDS
 from src.run.settings import Settings
 
 
@@ -22,8 +23,8 @@ def started(monkeypatch):
     return start
 
 
-def test_the_nets_are_those_there_are():
-    assert flags.NETS == tuple(NETS)
+def test_the_choices_are_those_there_are():
+    assert flags.NETS == tuple(NETS) and flags.SAVE_KINDS == tuple(KINDS)
 
 
 @pytest.mark.parametrize('text, value', [

@@ -8,13 +8,13 @@ from src.device import modelarts
 from src.files import InputError
 from src.interrupts import end_process, heard
 from src.paths import DEFAULT, PUBLISHED, SHIPPED
-from src.run.outputs import KINDS
 from src.run.stages import SCHEDULES, STAGES
 
 NETS = ('C', 'S', 'SD', 'CS', 'CSS', '2')  # networks.NETS, without TensorFlow, which takes seconds to import
 CORRELATIONS = ('auto', 'native', 'graph')
 COLLECTIVES = ('auto', 'nccl', 'grpc')
 PRECISIONS = ('fp32', 'tf32', 'amp')
+SAVE_KINDS = ('png', 'flo', 'kitti', 'npy', 'pfm', 'arrows', 'warp', 'occlusion')  # outputs.KINDS, without OpenCV
 VIDEO = 'video'  # of --save: one file of all pairs, not several of each
 CHIPS = ('auto', 'gpu', 'npu', 'cpu')
 # Those that every version of CANN knows. The first computes in float32 all that the chip can (an Ascend 910's
@@ -139,8 +139,8 @@ def test_flags(arguments=None):
     add('--count', type=whole(1), help='--input: at most so many pairs')
     add('--batch_size', type=whole(1), default=1, help='--input: pairs of one size that run at once')
     _add_switch(parser, '--skip_broken', '--input: name frames that cannot be read and go on')
-    add('--save', type=comma_separated(one_of(tuple(KINDS) + (VIDEO,))), default='png',
-        help='of %s; video: flow.mp4, of the frames beside their colours' % ', '.join(tuple(KINDS) + (VIDEO,)))
+    add('--save', type=comma_separated(one_of(SAVE_KINDS + (VIDEO,))), default='png',
+        help='of %s; video: flow.mp4, of the frames beside their colours' % ', '.join(SAVE_KINDS + (VIDEO,)))
     _add_switch(parser, '--save_flo', 'also write the flow as .flo')
     _add_switch(parser, '--backward', 'also the flow from B to A')
     add('--max_motion', type=above_zero, help="pixels that get the full colour; none: each flow's largest motion")
