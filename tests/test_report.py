@@ -13,12 +13,12 @@ import pytest
 from dataset_files import Scene, write_sintel
 from error_lines import message
 from script_runner import run
-from src.data.datasets import GeneratedPair, read_list
+from src.data.datasets import GeneratedPair, Pair, read_list
 from src.flow.metrics import format_value
 from src.report import parts, plots
 from src.report.comparison import Comparison, comparison_page, comparison_text
 from src.report.html import Html, element, page
-from src.report.pictures import MOST_BYTES, data_uri
+from src.report.pictures import MOST_BYTES, data_uri, shrink
 from src.report.results import read_result
 from src.report.validation import choose, validation_page
 from src.run.validate import validate
@@ -148,7 +148,7 @@ def test_what_is_kept_of_a_pair_is_numbers(results, monkeypatch):
     pairs = [GeneratedPair((7, 1, number), (64, 64), 'synthetic', 'chairs') for number in range(2)]
     validate(still, pairs, 1, str(results / 'generated'))
     assert [pair.name for pair in kept] == ['synthetic chairs (7, 1, 0)', 'synthetic chairs (7, 1, 1)']
-    assert all(len(pair.sums) + pair.histogram.size < 40 for pair in kept)
+    assert all(pair.numbers.nbytes + pair.histogram.nbytes < 200 for pair in kept)
 
 
 # The page
@@ -186,6 +186,40 @@ def test_text_is_escaped_unless_it_is_html():
         '', '$style ${x} & ', Html('<i>'))
 
 
+def test_a_name_that_is_no_utf8_is_written(results, tmp_path):
+    """A folder from Latin-1 times: Python has its bytes as surrogates."""
+    root, scene = str(tmp_path) + '/caf\udce9', 'caf\udce9'
+    write_sintel(root, {'alley': Scene(1, (64, 64), (3, -4))})
+    for name in ('clean', 'flow'):
+        os.rename('%s/%s/alley' % (root, name), '%s/%s/%s' % (root, name, scene))
+    pair = Pair(*['%s/%s/%s/%s' % (root, kind, scene, name) for kind, name in (
+        ('clean', 'frame_0001.png'), ('clean', 'frame_0002.png'), ('flow', 'frame_0001.flo'))], None, scene)
+    validate(still, [pair], 1, root + '/R', {'dataset': root}, [root])
+    for name in ('metrics.csv', 'report.html'):
+        with open('%s/R/%s' % (root, name), encoding='utf-8') as file:
+            assert 'caf?/frame_0001.png' in file.read()
+    assert [key[0] for key in read_result(root + '/R').pairs] == ['caf?']
+
+
+def luminance(color):
+    """The relative luminance of #rrggbb or #rgb (WCAG 2)."""
+    digits = color[1:] if len(color) == 7 else ''.join(2 * digit for digit in color[1:])
+    channels = [int(digits[index:index + 2], 16) / 255 for index in (0, 2, 4)]
+    linear = [value / 12.92 if value <= .03928 else ((value + .055) / 1.055) ** 2.4 for value in channels]
+    return .2126 * linear[0] + .7152 * linear[1] + .0722 * linear[2]
+
+
+def test_texts_stand_out_from_their_grounds_in_light_and_dark(text):
+    """4.5 : 1 at least, as WCAG 2 AA asks for."""
+    schemes = [dict(re.findall(r'--(\w+): (#\w+)', block)) for block in re.findall(r':root \{(.*?)\}', text, re.DOTALL)]
+    assert len(schemes) == 2
+    for colors in schemes:
+        for ground in ('ground', 'card', 'faint'):
+            for ink in ('text', 'soft', 'accent') + (('worst', 'median', 'best') if ground == 'card' else ()):
+                bright, dark = sorted([luminance(colors[ink]), luminance(colors[ground])], reverse=True)
+                assert (bright + .05) / (dark + .05) >= 4.5, (ink, ground)
+
+
 def test_bars_and_columns_by_hand():
     drawn = plots.bars([('a', 2, '2'), ('b', None, '-'), ('c', float('inf'), 'inf'), ('d', 4, '4')], 'x')
     assert re.findall(r'<rect width="([\d.]+)%"', drawn) == ['50.00', '0.00', '100.00', '100.00']
@@ -206,6 +240,23 @@ def test_a_picture_is_bounded_whatever_it_shows(size):
     noise = np.random.RandomState(0).randint(0, 256, size + (3,)).astype(np.uint8)
     assert 100 < len(data_uri(noise)) < MOST_BYTES * 4 / 3 + 100
     assert 45 * MOST_BYTES * 4 / 3 < 10e6  # nine pairs
+
+
+def test_sparse_truth_keeps_its_values_when_it_is_scaled_down():
+    valid = np.zeros((8, 1280), bool)
+    valid[::4, ::4] = True
+    values = np.where(valid, 7., np.nan)
+    values[0, 0], values[4, 4] = 3, 11
+    small, known = shrink(values, valid)
+    assert small.shape == known.shape == (4, 640) and known[::2, ::2].all() and known.sum() == 2 * 320
+    assert (small[0, 0], small[2, 2], small[0, 2], small[1, 0]) == (3, 11, 7, 0)
+    flow = np.stack([values, -values], axis=2)
+    small, _ = shrink(flow, valid)
+    assert small.shape == (4, 640, 2) and small[2, 2].tolist() == [11, -11]
+    both, _ = shrink(np.array([[1., 3.] + [0.] * 1278]), np.ones((1, 1280), bool))
+    assert both[0, 0] == 2
+    same, known = shrink(np.ones((5, 640)), np.ones((5, 640), bool))
+    assert same.shape == (5, 640) and known.all()
 
 
 def test_ten_thousand_pairs_make_a_page_of_bounded_size(results):
@@ -296,7 +347,9 @@ def damage(name, change):
     (damage('metrics.json', lambda text: '[]'), 'metrics.json', 'not the metrics'),
     (damage('metrics.json', lambda text: text.replace('"s0-10"', '"s"')), 'metrics.json', "no 's0-10' in it"),
     (damage('metrics.json', lambda text: text.replace('"EPE (images)": 10.0', '"EPE (images)": "x"')), 'metrics.json',
-     'a value is no number'),
+     'a value is of another kind'),
+    (damage('metrics.json', lambda text: text.replace('"settings": {', '"settings": [], "x": {')), 'metrics.json',
+     'a value is of another kind'),
     (damage('metrics.csv', lambda text: ''), 'metrics.csv', 'no column scene'),
     (damage('metrics.csv', lambda text: text.splitlines()[0] + '\n'), 'metrics.csv', 'no pairs'),
     (damage('metrics.csv', lambda text: text.replace('EPE,', 'E,')), 'metrics.csv', 'no column EPE'),

@@ -209,7 +209,7 @@ def test_every_pair_runs_once_in_order_in_batches_of_one_size(sintel, batch_size
         seen.extend(zip(images_a, images_b))
         return np.zeros(np.shape(images_a)[:3] + (2,), np.float32)  # fails where the sizes differ
 
-    table, _ = evaluate(flow_of, pairs, batch_size)
+    table = evaluate(flow_of, pairs, batch_size).table
     assert len(seen) == 5
     for pair, images in zip(pairs, seen):
         np.testing.assert_array_equal(images, load(pair)[:2])

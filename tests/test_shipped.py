@@ -22,7 +22,7 @@ def epe(path, net, pairs):
     with tf.Graph().as_default():
         flownet, session = load_flownet(net, path, Cpu(), SIZE)
         with session:
-            return evaluate(lambda a, b: flownet(session, a, b), pairs)[0].average_epe()
+            return evaluate(lambda a, b: flownet(session, a, b), pairs).table.average_epe()
 
 
 def generated(law):

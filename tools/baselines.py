@@ -32,7 +32,7 @@ def main():
     args = parser.parse_args()
     pairs = find_mixture(args.dataset, args.split, args.status, args.image_size, args.test_file).pairs
     for name, flow_of in (('zero flow', zero_flow), ('DIS', dis_flow)):
-        table, _ = evaluate(flow_of, pairs)
+        table = evaluate(flow_of, pairs).table
         print('%-10s Average EPE = %.4f' % (name, table.average_epe()))
 
 

@@ -22,16 +22,16 @@ def error_histogram(flow, truth, valid):
     return np.bincount(np.searchsorted(EDGES[1:], error), minlength=len(EDGES))
 
 
-def error_to_color(flow, truth, valid):
-    """Draws the endpoint error: uint8 (H, W, 3) BGR, from black for 0 to pale yellow for BRIGHTEST pixels and more.
+def error_to_color(error, valid):
+    """Draws an error: uint8 (H, W, 3) BGR, from black for 0 to pale yellow for BRIGHTEST pixels and more.
 
     The scale is logarithmic, and the same for all pictures: shade(e) = log(1 + e) / log(1 + BRIGHTEST).
 
     Args:
-        flow, truth, valid: as in error_histogram; what is not valid becomes grey.
+        error: (H, W), from 0 up, in pixels.
+        valid: bool (H, W), where it is known; elsewhere it is grey.
     """
-    error = endpoint_error(np.where(valid[..., None], flow, 0), np.where(valid[..., None], truth, 0))
-    color = shades_to_color(shade(error))
+    color = shades_to_color(shade(np.where(valid, error, 0)))
     color[~valid] = UNKNOWN
     return color
 

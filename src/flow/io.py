@@ -66,7 +66,8 @@ def write_image(path, image):
     Raises:
         InputError: an ending without an image format, or the file cannot be written.
     """
-    if not cv2.haveImageWriter(path):
+    # Of the ending alone: a folder whose name is no UTF-8 would crash OpenCV
+    if not (_ending(path).isascii() and cv2.haveImageWriter('image' + _ending(path))):
         raise InputError('%s: no image format has the ending %r' % (path, _ending(path)))
     encoded, data = cv2.imencode(_ending(path), image)
     if not encoded:

@@ -102,7 +102,7 @@ def comparison_page(comparison):
                               note='The largest differences first%s.' % (
                                   ', %d of %d pairs' % (MOST_ROWS, len(comparison.rows))
                                   if len(comparison.rows) > MOST_ROWS else '')),
-                *[parts.section('Settings of %s' % label, parts.settings_table(result.metrics.get('settings')))
+                *[parts.section('Settings of %s' % label, parts.settings_table(result.metrics['settings']))
                   for label, result in zip(comparison.labels, comparison.results)])
 
 

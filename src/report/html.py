@@ -37,8 +37,13 @@ def page(title, *content):
     Returns:
         Its text.
     """
-    return string.Template(_read('page.html')).substitute(
-        title=joined([title]), style=_read('page.css'), script=_read('page.js'), body=joined(content))
+    return writable(string.Template(_read('page.html')).substitute(
+        title=joined([title]), style=_read('page.css'), script=_read('page.js'), body=joined(content)))
+
+
+def writable(text):
+    """A text with a question mark for each byte of a file's name that is no UTF-8."""
+    return text.encode('utf-8', 'replace').decode('utf-8')
 
 
 def _attribute(key, value):

@@ -8,7 +8,7 @@ from src.flow.draw import color_wheel
 from src.flow.errors import BRIGHTEST, shade, shades_to_color
 from src.report.html import element
 
-WIDEST = 640  # pixels; larger pictures are scaled down
+WIDEST = 640  # pixels of the longer side; larger pictures are scaled down
 MOST_BYTES = 120000  # of a picture's file
 QUALITIES = (92, 84, 70, 50)  # of JPEG, tried in this order
 
@@ -16,18 +16,44 @@ QUALITIES = (92, 84, 70, 50)  # of JPEG, tried in this order
 def data_uri(image):
     """An image uint8 (H, W, 3) BGR as text for an img's src.
 
-    It is a PNG where that has no more than MOST_BYTES, else a JPEG; what even the coarsest JPEG does not hold is scaled
-    down once more. So no picture takes more than 4/3 of MOST_BYTES.
+    It is scaled down to WIDEST. It is a PNG where that has no more than MOST_BYTES, else a JPEG; what even the coarsest
+    JPEG does not hold is scaled down once more. So no picture takes more than 4/3 of MOST_BYTES.
     """
-    scale = min(1, WIDEST / max(image.shape[:2]))
+    widest = WIDEST
     while True:
-        size = [max(1, round(scale * side)) for side in image.shape[1::-1]]
-        scaled = cv2.resize(image, tuple(size), interpolation=cv2.INTER_AREA) if scale < 1 else image
+        scaled = _scaled(image, widest)
         for ending, options in [('png', [])] + [('jpeg', [cv2.IMWRITE_JPEG_QUALITY, value]) for value in QUALITIES]:
             data = cv2.imencode('.' + ending, scaled, options)[1].tobytes()
             if len(data) <= MOST_BYTES:
                 return 'data:image/%s;base64,%s' % (ending, base64.b64encode(data).decode('ascii'))
-        scale /= 2
+        widest //= 2
+
+
+def shrink(values, valid):
+    """Scales a flow or an error down to WIDEST: each pixel has the mean of the known ones that it comes from.
+
+    Sparse truth, scaled down as a picture, would drown in what is unknown.
+
+    Args:
+        values: (H, W) or (H, W, C), finite where they are valid.
+        valid: bool (H, W).
+
+    Returns:
+        float64 (h, w) or (h, w, C), 0 where nothing is known; bool (h, w), where something is.
+    """
+    known = valid if values.ndim == 2 else valid[..., None]
+    total = _scaled(np.where(known, values, 0).astype(np.float64), WIDEST)
+    weight = _scaled(valid.astype(np.float64), WIDEST)
+    weight[weight < 1e-6] = 0  # what rounding leaves
+    divisor = np.where(weight > 0, weight, np.inf)
+    return total / (divisor if values.ndim == 2 else divisor[..., None]), weight > 0
+
+
+def _scaled(values, widest):
+    """An array (H, W, …) by area, so that its longer side has no more than `widest` pixels."""
+    scale = widest / max(values.shape[:2])
+    size = tuple(max(1, round(scale * side)) for side in values.shape[1::-1])
+    return cv2.resize(values, size, interpolation=cv2.INTER_AREA) if scale < 1 else values
 
 
 def wheel():

@@ -1,5 +1,7 @@
 """The endpoint error of a net over a list of pairs: what flownet2_val.py prints and training goes by."""
+import contextlib
 import time
+import typing
 
 from tqdm import tqdm
 
@@ -7,34 +9,55 @@ from src.data.datasets import load_with_occlusion
 from src.data.pipeline import batches_of_one_size, prefetch
 from src.flow.metrics import Table, sums
 
+MEASURERS = 2  # threads that measure flows while the net computes the next ones
 
-def evaluate(flow_of, pairs, batch_size=1, workers=4, on_pair=None):
+
+class Evaluation(typing.NamedTuple):
+    """What `evaluate` returns."""
+    table: Table
+    rate: float  # pairs per second, reading included
+    details: list  # what `detail` returned for each pair, in order
+
+
+def evaluate(flow_of, pairs, batch_size=1, workers=4, detail=None):
     """Measures every pair once, in order, at its own size.
 
     Args:
         flow_of: the net: up to batch_size images A and as many B, of one size, → their flows [n, H, W, 2].
         pairs: list of datasets.Pair.
-        on_pair: called with (pair, its Sample, the flow, its sums) for each, or None.
+        detail: called in a thread with (pair, its Sample, the flow, its sums) for each, or None.
 
     Returns:
-        (metrics.Table, pairs per second, reading included).
+        An Evaluation.
     """
-    table = Table()
+    def measure(item):
+        (pair, sample, occluded), flow = item
+        measured = sums(flow, sample.flow, sample.valid, occluded)
+        return pair.scene, measured, detail and detail(pair, sample, flow, measured)
+
+    table, details = Table(), []
     started = time.monotonic()
-    progress = tqdm(total=len(pairs), desc='validation', unit='pair', disable=None, leave=False)
-    with progress:
-        items = prefetch(_load, pairs, workers, ahead=2 * batch_size + workers)
-        for batch in batches_of_one_size(items, batch_size, lambda item: item[1].valid.shape):
-            flows = flow_of([sample.image_a for _, sample, _ in batch], [sample.image_b for _, sample, _ in batch])
-            for (pair, sample, occluded), flow in zip(batch, flows):
-                measured = sums(flow, sample.flow, sample.valid, occluded)
-                table.add(pair.scene, measured)
-                if on_pair:
-                    on_pair(pair, sample, flow, measured)
-            progress.update(len(batch))
+    with contextlib.ExitStack() as stack:
+        loaded = prefetch(_load, pairs, workers, ahead=2 * batch_size + workers)
+        stack.enter_context(contextlib.closing(loaded))
+        measured = prefetch(measure, _computed(flow_of, loaded, batch_size), MEASURERS, ahead=batch_size + MEASURERS)
+        stack.enter_context(contextlib.closing(measured))
+        progress = stack.enter_context(tqdm(total=len(pairs), desc='validation', unit='pair', disable=None,
+                                            leave=False))
+        for scene, its_sums, its_detail in measured:
+            table.add(scene, its_sums)
+            details.append(its_detail)
+            progress.update()
             progress.set_postfix(EPE='%.3f' % table.average_epe(), refresh=False)
-    return table, len(pairs) / (time.monotonic() - started)
+    return Evaluation(table, len(pairs) / (time.monotonic() - started), details)
 
 
 def _load(pair):
     return (pair,) + load_with_occlusion(pair)
+
+
+def _computed(flow_of, loaded, batch_size):
+    """Yields what was loaded with its flow."""
+    for batch in batches_of_one_size(loaded, batch_size, lambda item: item[1].valid.shape):
+        flows = flow_of([sample.image_a for _, sample, _ in batch], [sample.image_b for _, sample, _ in batch])
+        yield from zip(batch, flows)

@@ -222,7 +222,7 @@ class _Loop:
         """The EPE over the pairs of all processes, each of which measures its share."""
         run, (error, images) = self._run, (0, 0)
         with contextlib.suppress(_Stopped):
-            error, images = evaluate(self._flow_of, run.val_pairs[run.peers.rank::run.peers.ranks])[0].epe_of_images()
+            error, images = evaluate(self._flow_of, run.val_pairs[run.peers.rank::run.peers.ranks]).table.epe_of_images()
         stops, error, images = run.exchange(self._session, [stop_wanted(), error, images])
         if stops:
             raise KeyboardInterrupt

@@ -8,11 +8,14 @@ from src.data.datasets import GeneratedPair, load
 from src.files import make_folder, write_text
 from src.flow.color import flow_to_color, largest_motion
 from src.flow.errors import error_histogram, error_to_color
-from src.flow.metrics import EPE_IMAGES
-from src.report.pictures import data_uri
-from src.report.results import REPORT, PairResult, write_metrics
+from src.flow.known import known
+from src.flow.metrics import EPE_IMAGES, endpoint_error
+from src.report.pictures import data_uri, shrink
+from src.report.results import REPORT, PairResult, numbers_of, write_metrics
 from src.report.validation import ShownPair, choose, validation_page
 from src.run.evaluate import evaluate
+
+MOST_ERROR = 1e3  # pixels: brighter than any colour, and finite, so that means can be taken
 
 
 def validate(flow_of, pairs, batch_size, result='', settings=None, folders=()):
@@ -29,13 +32,11 @@ def validate(flow_of, pairs, batch_size, result='', settings=None, folders=()):
     Raises:
         InputError: a file of a pair cannot be read, or the folder cannot be written.
     """
-    results = []
+    def detail(pair, sample, flow, sums):
+        return PairResult(pair.scene, *_names(pair, folders), size=sample.valid.shape, numbers=numbers_of(sums),
+                          histogram=error_histogram(flow, sample.flow, sample.valid))
 
-    def keep(pair, sample, flow, sums):
-        results.append(PairResult(pair.scene, *_names(pair, folders), size=sample.valid.shape, sums=sums,
-                                  histogram=error_histogram(flow, sample.flow, sample.valid)))
-
-    table, rate = evaluate(flow_of, pairs, batch_size, on_pair=keep if result else None)
+    table, rate, results = evaluate(flow_of, pairs, batch_size, detail=detail if result else None)
     print(table.format())
     print('Average EPE = %.4f' % table.average_epe())
     print('%d pairs, %.2f pairs/s' % (len(pairs), rate), flush=True)
@@ -55,10 +56,16 @@ def _show(flow_of, pair, group, number):
     sample = load(pair)
     flow = np.asarray(flow_of([sample.image_a], [sample.image_b])[0])
     most = largest_motion(sample.flow, sample.valid)
+    error = np.minimum(endpoint_error(flow, sample.flow), MOST_ERROR)
     images = {'a': sample.image_a, 'b': sample.image_b,
-              'truth': flow_to_color(sample.flow, most, sample.valid), 'flow': flow_to_color(flow, most),
-              'error': error_to_color(flow, sample.flow, sample.valid)}
+              'truth': _flow_picture(sample.flow, sample.valid, most), 'flow': _flow_picture(flow, known(flow), most),
+              'error': error_to_color(*shrink(error, sample.valid))}
     return ShownPair(group, number, most, {name: data_uri(image) for name, image in images.items()})
+
+
+def _flow_picture(flow, valid, max_motion):
+    flow, valid = shrink(flow, valid)
+    return flow_to_color(flow, max_motion, valid)
 
 
 def _names(pair, folders):
