@@ -4,14 +4,19 @@
     python3 tools/benchmark.py --nets 2 --modes inference,all --batch_sizes 1,8 --precisions tf32,amp --xla False,True
     python3 tools/benchmark.py --correlation-only
 
-Every combination of the lists is a row, and every row a process of its own, which stays until the end: after all have
-warmed up they are timed in turns, so that both sides of a ratio meet the same weather. Images, flows and results stay
-on the device; reading and augmentation are tools/benchmark_input.py's.
+    python3 tools/benchmark.py --nets 2 --modes all --batch_sizes 8 --precisions amp --ranks 1,2
+
+Every combination of the lists is a row, and every row a process of its own, or as many as its ranks, which stay until
+the end: after all have warmed up they are timed in turns, so that both sides of a ratio meet the same weather. Images,
+flows and results stay on the device; reading and augmentation are tools/benchmark_input.py's. The batch is that of each
+rank, the rate that of all; the efficiency is the rate of a rank among several in shares of that of one alone.
 """
+import contextlib
 import itertools
 import json
 import multiprocessing
 import os
+import socket
 import statistics
 import sys
 
@@ -22,7 +27,7 @@ import src.starting  # noqa: F401, first of all
 from src.files import InputError, write_text
 from src.run import flags
 
-NET_COLUMNS = ('net', 'width', 'size', 'batch', 'mode', 'precision', 'xla', 'correlation')
+NET_COLUMNS = ('net', 'width', 'size', 'batch', 'mode', 'precision', 'xla', 'correlation', 'ranks')
 CORRELATION_COLUMNS = ('shape', 'batch', 'type', 'form', 'direction')
 
 
@@ -38,15 +43,20 @@ def parse():
     add('--precisions', type=several(flags.one_of(flags.PRECISIONS)), default='fp32', help='of fp32, tf32, amp')
     add('--xla', type=several(flags.boolean), default='False')
     add('--correlations', type=several(flags.one_of(('native', 'graph'))), default='native', help='of native, graph')
+    add('--ranks', type=several(flags.whole(1)), default='1', help='processes that train together, each on a GPU')
     add('--correlation-only', action='store_true', help='the correlation alone, in all its forms')
     add('--shape', type=several(flags.whole(1)), default='56,128,256', help='H,W,C of its feature maps')
     add('--forms', type=several(flags.one_of(FORMS)), default='slices,stock,native', help='of these')
+    add('--at_once', action='store_true', help='warm all rows up at the same time: first runs take longer')
     add('--chip', choices=('auto', 'gpu', 'cpu'), default='auto')
     add('--rounds', type=flags.whole(1), default=7, help='turns; the median counts')
     add('--seconds', type=flags.number, default=1., help='of each row in a turn, at the least one run')
     add('--peak', type=flags.number, default=0., help='TFLOP/s of the device, to tell the share of it that is used')
     add('--json', default='', help='file for all figures')
-    return parser.parse_args()
+    args = parser.parse_args()
+    if max(args.ranks) > 1 and (args.correlation_only or 'inference' in args.modes):
+        parser.error('--ranks: several processes train together, they do not infer: --modes last,all')
+    return args
 
 
 def rows_of(args):
@@ -57,32 +67,64 @@ def rows_of(args):
                 for batch, kind, direction, form in itertools.product(args.batch_sizes, kinds, (
                     'forward', 'forward+backward'), args.forms)], CORRELATION_COLUMNS
     lists = (args.nets, args.widths, [args.size], args.batch_sizes, args.modes, args.precisions, args.xla,
-             args.correlations)
+             args.correlations, args.ranks)
     return [dict(zip(NET_COLUMNS, row), chip=args.chip) for row in itertools.product(*lists)], NET_COLUMNS
 
 
-def measure(rows, columns, rounds, seconds):
+def measure(rows, columns, rounds, seconds, at_once):
     """Starts a process for each row, times them in turns and adds the figures to the rows."""
     context = multiprocessing.get_context('spawn')  # TensorFlow does not survive a fork
-    pipes = []
+    pipes = []  # of each row those of its processes
     for row in rows:
-        ours, theirs = context.Pipe()
-        context.Process(target=work, args=(row, theirs), daemon=True).start()
-        theirs.close()
-        row.update(receive(ours))
-        pipes.append(ours)
-        print('%s: first run %.1f s' % (' '.join(str(row[column]) for column in columns), row['first_s']),
-              file=sys.stderr, flush=True)
+        pipes.append([])
+        for config in tf_configs(row.get('ranks', 1)):
+            ours, theirs = context.Pipe()
+            context.Process(target=work, args=(row, theirs, config), daemon=True).start()
+            theirs.close()
+            pipes[-1].append(ours)
+        if not at_once:
+            warm_up(row, pipes[-1], columns)
+    for row, own in zip(rows, pipes if at_once else []):
+        warm_up(row, own, columns)
     times = [[] for _ in rows]
     for _ in range(rounds):
-        for row, pipe, found in zip(rows, pipes, times):
-            pipe.send(max(1, round(seconds / row['warm_s'])))
-            found.append(receive(pipe))
-    for row, pipe, found in zip(rows, pipes, times):
-        pipe.send(0)
-        pair = statistics.median(found) / row['batch']
-        row.update(ms_per_pair=1000 * pair, pairs_per_s=1 / pair, least_ms=1000 * min(found) / row['batch'],
-                   most_ms=1000 * max(found) / row['batch'])
+        for row, own, found in zip(rows, pipes, times):
+            found.append(max(ask(own, max(1, round(seconds / row['warm_s'])))))
+    for row, own, found in zip(rows, pipes, times):
+        step, pairs = statistics.median(found), row['batch'] * row.get('ranks', 1)
+        row.update(ms_per_pair=1000 * step / pairs, pairs_per_s=pairs / step, least_ms=1000 * min(found) / pairs,
+                   most_ms=1000 * max(found) / pairs, step_ms=1000 * step)
+        if row.get('ranks', 1) > 1:
+            row['exchange_ms'] = 1000 * max(ask(own, 0))
+        else:
+            own[0].send(0)
+
+
+def warm_up(row, pipes, columns):
+    """Waits for the processes of a row, and adds what they tell to it."""
+    row.update([receive(pipe) for pipe in pipes][0])
+    print('%s: first run %.1f s' % (' '.join(str(row[column]) for column in columns), row['first_s']),
+          file=sys.stderr, flush=True)
+
+
+def ask(pipes, number):
+    """Sends a number to each of the processes of a row; returns what they answer."""
+    for pipe in pipes:
+        pipe.send(number)
+    return [receive(pipe) for pipe in pipes]
+
+
+def tf_configs(ranks):
+    """What the environment variable TF_CONFIG says to each of so many processes on this machine."""
+    if ranks == 1:
+        return [None]
+    with contextlib.ExitStack() as taken:
+        sockets = [taken.enter_context(socket.socket()) for _ in range(ranks)]
+        for one in sockets:
+            one.bind(('localhost', 0))
+        workers = ['localhost:%d' % one.getsockname()[1] for one in sockets]
+    return [json.dumps({'cluster': {'worker': workers}, 'task': {'type': 'worker', 'index': rank}})
+            for rank in range(ranks)]
 
 
 def receive(pipe):
@@ -110,13 +152,30 @@ def table(rows, columns, peak):
         lines.append(cells)
     widths = [max(map(len, column)) for column in zip(*lines)]
     return '\n'.join(['; '.join(fixed)] + ['  '.join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip()
-                                           for line in lines])
+                                           for line in lines] + scaling(rows, columns))
+
+
+def scaling(rows, columns):
+    """What several processes gain, and what their gradients cost: a line for each row of such."""
+    def others(row):
+        return [str(row[column]) for column in columns if column != 'ranks']
+
+    lines = []
+    for row in rows:
+        if row.get('ranks', 1) > 1:
+            lines.append('%s: a step takes %.2f ms, the mean of %.1f MB of gradients by itself %.2f ms (%.0f %%)' % (
+                ' '.join(others(row) + ['%d ranks' % row['ranks']]), row['step_ms'], row['gradient_mb'],
+                row['exchange_ms'], 100 * row['exchange_ms'] / row['step_ms']))
+            for one in rows:
+                if one['ranks'] == 1 and others(one) == others(row):
+                    lines[-1] += ', efficiency %.3f' % (row['pairs_per_s'] / row['ranks'] / one['pairs_per_s'])
+    return lines
 
 
 def main():
     args = parse()
     rows, columns = rows_of(args)
-    measure(rows, columns, args.rounds, args.seconds)
+    measure(rows, columns, args.rounds, args.seconds, args.at_once)
     print(rows[0]['device'])
     print(table(rows, columns, args.peak))
     if args.json:

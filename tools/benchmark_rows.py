@@ -9,7 +9,7 @@ import time
 import numpy as np
 
 from src.data.samples import Batch
-from src.device.opening import Speed, open_device
+from src.device.opening import Joining, Speed, open_device
 from src.files import InputError
 from src.model.build_options import building
 from src.model.correlation import SIDE, STRIDE, native_correlation, stock_correlation
@@ -22,6 +22,7 @@ from src.tf import tf
 from src.weights.filling import draw
 
 MODES = ('inference', 'last', 'all')
+EXCHANGES = 10  # means of gradients in a row
 CHAIN = 8  # correlations in a run, each with maps of its own: else the time of a run itself is what a GPU is timed by
 
 
@@ -37,14 +38,29 @@ def slices(a, b):
 FORMS = {'slices': slices, 'stock': stock_correlation, 'native': native_correlation}
 
 
-def work(row, pipe):
-    """Builds the row's graph, tells its figures, and then the seconds of a run as often as the pipe sends how many."""
+def work(row, pipe, tf_config=None):
+    """Builds the row's graph, tells its figures, and then the seconds of a run as often as the pipe sends how many.
+
+    Of a row of several processes each works so, all at the same time, and ends with the seconds of a run of nothing but
+    the mean of the gradients.
+
+    Args:
+        tf_config: the environment variable TF_CONFIG of one of several processes.
+    """
+    if tf_config:
+        os.environ['TF_CONFIG'] = tf_config
     try:
         device, fetch, fed, runs, before = _build(row)
+        trained = []
+        if device.ranks > 1:
+            scopes = trained_scopes(row['net'], row['mode'])
+            trained = [variable for variable in tf.trainable_variables() if variable.op.name.startswith(scopes)]
+        exchange = tf.group(*device.peers.mean([variable.read_value() for variable in trained]))
+        session = device.peers.open_session(device.config)
     except InputError as error:
         pipe.send(str(error))
         return
-    with tf.Session(config=device.config) as session:
+    with session:
         draw(session)
         call = session.make_callable(fetch, feed_list=list(fed))
         run = functools.partial(call, *fed.values())
@@ -52,12 +68,15 @@ def work(row, pipe):
         _seconds(run, 3)
         pipe.send(dict(device='%s, TensorFlow %s' % (_name(device.chip), tf.VERSION), first_s=first,
                        warm_s=_seconds(run, 1) / runs, memory_mb=_memory(device.chip) - before,
-                       gflop_per_pair=_flop(row) / 1e9))
-        while True:
-            count = pipe.recv()
-            if not count:
-                return
+                       gflop_per_pair=_flop(row) / 1e9, ranks=device.ranks,
+                       gradient_mb=sum(4 * variable.shape.num_elements() for variable in trained) / 1e6))
+        for count in iter(pipe.recv, 0):
             pipe.send(_seconds(run, -(-count // runs)) / runs)
+        if trained:
+            call = session.make_callable(exchange)
+            _seconds(call, EXCHANGES)
+            pipe.send(_seconds(call, EXCHANGES))
+        device.peers.leave()
 
 
 def _build(row):
@@ -69,7 +88,7 @@ def _build(row):
     sys.stdout = sys.stderr  # the table has the standard output to itself
     mode = row.get('mode', 'inference')
     trained = () if mode == 'inference' else trained_scopes(row['net'], mode)
-    device = open_device(row['chip'], trained=trained, speed=speed)
+    device = open_device(row['chip'], trained=trained, speed=speed, joining=Joining() if trained else None)
     before = _memory(device.chip) if device.chip == 'gpu' else 0
     if 'form' in row:
         runs = CHAIN if device.chip == 'gpu' and row['form'] != 'slices' else 1
@@ -90,7 +109,7 @@ def _net(row, device):
     settings = Settings.from_flags(flags.train_flags(['--net', row['net'], '--trainable', row['mode'], '--width',
                                                       str(row['width']), '--augment', 'none']))
     step = build_step(settings, batch, device)
-    return step.train_op.op, {step.learning_rate: 1e-6}
+    return tf.group(step.train_op, *step.metrics.values()), {step.learning_rate: 1e-6, step.wants_stop: 0}
 
 
 def _correlations(row, runs):
