@@ -30,7 +30,7 @@ class _Memory:
         with _lock:
             if not self._inside:
                 self._libc.rewind(self._stream)
-                self._text[0] = b'\0'
+                ctypes.memset(self._text, 0, _CAPACITY)  # a shorter text would not end where it ends
                 self._stderr.value = self._stream.value
             self._inside += 1
 
