@@ -31,7 +31,7 @@ def flow_to_color(flow, max_motion=None, valid=None):
     picture = np.empty(flow.shape[:2] + (3,), np.uint8)
     for row in range(0, len(flow), ROWS):
         part = slice(row, row + ROWS)
-        picture[part] = _colors(np.asarray(flow[part], np.float64), scale)
+        picture[part] = _colors(flow[part], scale)
     if not valid.all():
         picture[~valid] = 0
     return picture
@@ -41,22 +41,40 @@ def largest_motion(flow, valid=None):
     """The largest length in a flow (H, W, 2) among the valid pixels (H, W), in pixels; 0.0 if there is none."""
     drawn = _drawn(flow, valid)
     motions = flow if drawn.all() else flow[drawn]  # (H, W, 2) or (pixels, 2)
-    return float(np.hypot(motions[..., 0], motions[..., 1], dtype=np.float64).max()) if motions.size else 0.0
+    return float(np.sqrt(_squared(motions).max())) if motions.size else 0.0
 
 
 def _drawn(flow, valid):
     return known(flow) if valid is None else known(flow) & valid
 
 
+def _squared(flow):
+    """The squared lengths of motions (…, 2), float64; in a tenth of the time that np.hypot takes."""
+    u, v = (flow[..., axis].astype(np.float64) for axis in (0, 1))
+    return u * u + v * v
+
+
 def _colors(flow, max_motion):
-    """The colours (H, W, 3) BGR in 0...255 of a flow, float64 (H, W, 2): between two neighbours of the wheel."""
-    wheel = _wheel()
-    step = np.roll(wheel, -1, axis=0) - wheel  # to the next colour
-    place = (np.arctan2(-flow[..., 1], -flow[..., 0]) / np.pi + 1) / 2 * (len(wheel) - 1)  # (H, W), on the wheel
+    """The colours (H, W, 3) BGR in 0...255 of a flow (H, W, 2), between two neighbours of the wheel."""
+    radius = (np.sqrt(_squared(flow)) / max_motion)[..., None]  # (H, W, 1)
+    place = np.arctan2(-flow[..., 1], -flow[..., 0], dtype=np.float64)  # on the wheel, (H, W)
+    place = (place / np.pi + 1) / 2 * (len(WHEEL) - 1)
     first = place.astype(np.intp)
-    hue = wheel.take(first, axis=0) + (place - first)[..., None] * step.take(first, axis=0)  # (H, W, 3)
-    radius = (np.hypot(flow[..., 0], flow[..., 1]) / max_motion)[..., None]
-    return np.where(radius <= 1, 255 - radius * (255 - hue), DARKENED * hue)
+    hue = STEPS.take(first, axis=0)  # (H, W, 3)
+    hue *= (place - first)[..., None]
+    hue += WHEEL.take(first, axis=0)
+    shorter = radius <= 1
+    if shorter.all():
+        return _pale(hue, radius)
+    return np.where(shorter, _pale(hue.copy(), radius), DARKENED * hue)
+
+
+def _pale(hue, radius):
+    """Colours between white, at a radius of 0, and their full hue, at 1; changes `hue`."""
+    hue -= 255
+    hue *= radius
+    hue += 255
+    return hue
 
 
 def _wheel():
@@ -66,3 +84,7 @@ def _wheel():
         change = np.subtract(RAMPS[(index + 1) % len(RAMPS)][0], corner)
         colors += [255 * np.array(corner) + change * (255 * step // steps) for step in range(steps)]
     return np.array(colors, np.float64)[:, ::-1]
+
+
+WHEEL = _wheel()
+STEPS = np.roll(WHEEL, -1, axis=0) - WHEEL  # from each colour to the next

@@ -145,8 +145,8 @@ def test_flags(arguments=None):
     _add_switch(parser, '--backward', 'also the flow from B to A')
     add('--max_motion', type=above_zero, help="pixels that get the full colour; none: each flow's largest motion")
     _add_switch(parser, '--legend', 'also write legend.png, the colour wheel')
-    _add_net_flags(parser)
-    _add_checkpoint_flag(parser)
+    add_net_flags(parser)
+    add_checkpoint_flag(parser)
     args = parser.parse_args(arguments)
     _check_test_flags(parser, args)
     args.save = args.save + ['flo'] * args.save_flo + ['png'] * (VIDEO in args.save)  # from which a video goes on
@@ -180,8 +180,8 @@ def val_flags(arguments=None):
     parser.add_argument('--write_submission', choices=('sintel', 'kitti'), help='instead of a measurement: the flows '
                         'of the test set in --dataset, both passes of Sintel, as its server wants them, to --result')
     parser.add_argument('--batch_size', type=whole(1), default=1, help='pairs that run at once')
-    _add_net_flags(parser)
-    _add_checkpoint_flag(parser)
+    add_net_flags(parser)
+    add_checkpoint_flag(parser)
     args = parser.parse_args(arguments)
     if args.write_submission and not args.result:
         parser.error('--write_submission %s: needs --result, the folder to write to' % args.write_submission)
@@ -235,7 +235,7 @@ def train_flags(arguments=None):
     add('--trainable', choices=('last', 'all'), help='the last net of a stack, or all of it')
     add('--num_workers', type=whole(1), default=4, help='processes that read pairs')
     add('--seed', type=whole(0, 2 ** 32 - 1), default=0, help='of weights, order, crops and augmentation')
-    _add_net_flags(parser)
+    add_net_flags(parser)
     add('--loss_scale', type=number, default=0., help='NPU: the loss scale to begin with, such as 4294967296; 0: none')
     add('--collectives', choices=COLLECTIVES, default='auto',
         help='several processes: what carries gradients; auto: nccl between GPUs, else grpc')
@@ -262,7 +262,7 @@ def _scale_steps(args):
     args.step_values = scaled
 
 
-def _add_net_flags(parser):
+def add_net_flags(parser):
     parser.add_argument('--net', choices=NETS, help="which; else the largest in the weights (training: the stage's)")
     parser.add_argument('--chip', choices=CHIPS, default='auto', help='auto: npu or gpu where there is one, else cpu')
     parser.add_argument('--gpu_device', type=whole(0), default=0, help='which GPU')
@@ -285,7 +285,7 @@ def _add_switch(parser, name, text):
     parser.add_argument(name, type=boolean, nargs='?', const=True, default=False, help=text)
 
 
-def _add_checkpoint_flag(parser):
+def add_checkpoint_flag(parser):
     parser.add_argument('--checkpoint', default=DEFAULT,
                         help='trained weights, or a folder with one checkpoint; %s: %s if it is there, else %s'
                         % (DEFAULT, PUBLISHED, SHIPPED))

@@ -75,6 +75,9 @@ def predict_all(source, outputs, net, weights, device, settings, batch_size=1, s
         movie: also write flow.mp4, of each image A beside the colours of its flow; needs outputs of the kind png,
             from which it goes on.
 
+    Returns:
+        How many pairs were done, and the seconds that this took after the weights were loaded.
+
     Raises:
         InputError: as predict_pair; a frame that cannot be read; or the folder holds results of other settings.
     """
@@ -100,7 +103,7 @@ def predict_all(source, outputs, net, weights, device, settings, batch_size=1, s
                 run.work(lambda a, b: _flows(flownet, session, a, b, outputs.backward))
         elif record.there:
             outputs.begin()
-        run.finish()
+        return run.finish()
 
 
 def _flows(flownet, session, images_a, images_b, both):
@@ -156,7 +159,7 @@ class _Run:
         self._seconds = time.monotonic() - started
 
     def finish(self):
-        """Says what was done; raises the InputError that ended the reading, if one did."""
+        """Says what was done and returns (pairs, seconds); raises the InputError that ended the reading, if one did."""
         folder, skipped = self._outputs.folder, self._reader.skipped
         if self._done:
             kinds = self._outputs.kinds + ['video'] * bool(self._movie)
@@ -173,6 +176,7 @@ class _Run:
             print('nothing is left to do: %s in %s' % (_pairs(self._there), folder), flush=True)
         if self._movie:
             self._record.keep_movie(self._source.count)
+        return self._done, self._seconds
 
     def _left(self):
         """The pairs that are not there yet."""
