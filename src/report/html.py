@@ -3,7 +3,7 @@ import html
 import os
 import string
 
-VOID = ('br', 'img', 'input')  # elements without content
+VOID = ('br', 'img', 'input', 'wbr')  # elements without content
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -29,6 +29,11 @@ def element(name, *content, **attributes):
 def joined(parts):
     """Texts and Html, one behind the other, as Html."""
     return Html(''.join(part if isinstance(part, Html) else html.escape(str(part)) for part in parts))
+
+
+def breakable(text):
+    """A path as Html whose lines may break behind each slash."""
+    return Html(joined([text]).replace('/', '/<wbr>'))
 
 
 def page(title, *content):

@@ -1,5 +1,6 @@
 """The page of one measurement: report.html."""
 import math
+import statistics
 import typing
 
 from src.flow.errors import EDGES
@@ -117,7 +118,7 @@ def _ranked(ranked):
     values = [ranked[place] for place in places]
     titles = ['pair %d of %d: %s px' % (place + 1, len(ranked), format_value(EPE_IMAGES, ranked[place]))
               for place in places]
-    marks = [(0, 'best %.3g' % values[0]), (count / 2, 'median %.3g' % values[count // 2]),
+    marks = [(0, 'best %.3g' % values[0]), (count / 2, 'median %.3g' % statistics.median(ranked)),
              (count, 'worst %.3g' % values[-1])]
     return columns(values, titles, marks, 'EPE of the pairs, in order')
 
@@ -140,7 +141,8 @@ def _shown_pair(one, pairs, epes):
     strip.append(element('dl', *[element('div', element('dt', name), element('dd', value)) for name, value in facts],
                          class_='facts'))
     return element('article', element('h3', element('span', one.group, class_='group ' + one.group.lower()), ' ',
-                                      pair.name), element('p', 'scene ', pair.scene, class_='note'),
+                                      pair.name),
+                   element('p', 'scene ', pair.scene, class_='note') if pair.scene else '',
                    element('div', _slider(), element('div', *strip, class_='strip'), class_='pair'))
 
 
