@@ -87,7 +87,8 @@ def _train(settings, mixture, val_pairs, device, on_save, lock):
         # Start: nothing is written before everything that can be wrong has been seen.
         device.memory.lock()
         run.feed.start(session)
-        with NoRecords() if device.rank else _records(run, session, lock) as records:
+        done = int(session.run(run.step.global_step))
+        with NoRecords() if device.rank else _records(run, lock, done) as records:
             _Loop(run, session, records).run()
 
 
@@ -104,13 +105,13 @@ def _together(device):
         device.peers.leave()
 
 
-def _records(run, session, lock):
-    """The Records of a run that is to begin, or to go on."""
+def _records(run, lock, done):
+    """The Records of a run that is to begin, or to go on, after `done` steps."""
     settings = run.settings
     make_folder(settings.result)
     lock.take()
     write_json(os.path.join(settings.result, 'config.json'), dataclasses.asdict(settings))
-    return Records(settings, list(run.step.metrics), run.keeper, int(session.run(run.step.global_step)))
+    return Records(settings, list(run.step.metrics), run.keeper, done)
 
 
 def _build(settings, mixture, val_pairs, device, start, on_save):
@@ -219,10 +220,16 @@ class _Loop:
         run.on_save()
 
     def _validate(self):
-        """The EPE over the pairs of all processes, each of which measures its share."""
+        """The EPE over the pairs of all processes, each of which measures its share.
+
+        All run the net equally often: NPUs that compile other graphs than the others do not find each other any more.
+        """
         run, (error, images) = self._run, (0, 0)
+        rank, ranks = run.peers.rank, run.peers.ranks
         with contextlib.suppress(_Stopped):
-            error, images = evaluate(self._flow_of, run.val_pairs[run.peers.rank::run.peers.ranks]).table.epe_of_images()
+            error, images = evaluate(self._flow_of, run.val_pairs[rank::ranks]).table.epe_of_images()
+            if rank >= len(run.val_pairs) % ranks > 0:  # a share that is one pair shorter
+                self._flow_of([run.example_pairs['val'].image_a], [run.example_pairs['val'].image_b])
         stops, error, images = run.exchange(self._session, [stop_wanted(), error, images])
         if stops:
             raise KeyboardInterrupt

@@ -1,8 +1,9 @@
-"""Stands in for ModelArts' moxing: obs://bucket and s3://bucket are in the folder that `root` names."""
+"""Stands in for ModelArts' moxing: obs://bucket and s3://bucket are in the folder that `root` names, at first
+$STAND_IN_OBS."""
 import os
 import shutil
 
-root = None
+root = os.environ.get('STAND_IN_OBS')
 copies = []  # (source, target) in the order of the calls
 
 

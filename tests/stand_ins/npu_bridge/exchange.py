@@ -21,21 +21,22 @@ def folder():
 
 def allreduce(tensors, reduction, tag):
     """A collective of the graph: the sums or means of float tensors over all processes, of the same shapes."""
-    def reduced(gathered):
+    def reduced(arrays):
+        gathered = _gathered(tag, arrays)
         sums = [np.sum(same, axis=0, dtype=same[0].dtype) for same in zip(*gathered)]
         return [total if reduction == 'sum' else total / total.dtype.type(len(gathered)) for total in sums]
     return _collective(reduced, tensors, tag)
 
 
 def broadcast(tensors, root, tag):
-    """A collective of the graph: the values of tensors in the process `root`."""
-    return _collective(lambda gathered: list(gathered[root]), tensors, tag)
+    """A collective of the graph: the values of tensors in the process `root`, which waits for nobody."""
+    return _collective(lambda arrays: _sent(tag, arrays, root), tensors, tag)
 
 
 def _collective(function, tensors, tag):
-    """`function` makes of the arrays of all processes, by rank, what all get."""
+    """`function` makes of the arrays of this process what all get."""
     def run(*arrays):
-        results = function(_gathered(tag, arrays))
+        results = function(arrays)
         ran.append((tag, float(np.mean(results[0]))))
         return results
 
@@ -51,15 +52,31 @@ def _gathered(tag, arrays):
         return [arrays] * int(os.environ.get('RANK_SIZE') or 1)
     rank, ranks = int(os.environ['RANK_ID']), int(os.environ['RANK_SIZE'])
     _counts[tag] += 1
-    names = [os.path.join(folder(), '%s-%d.%d.npz' % (tag.replace('/', '.'), _counts[tag], other))
-             for other in range(ranks)]
-    with open(names[rank] + '.half', 'wb') as file:
-        np.savez(file, *arrays)
-    os.rename(names[rank] + '.half', names[rank])
-    gathered = [_read(name) for name in names]
+    _write(_path(tag, rank), arrays)
+    gathered = [_read(_path(tag, other)) for other in range(ranks)]
     if _counts[tag] > 1:  # that all have come here tells that all have read the one before
-        os.remove(names[rank].replace('-%d.' % _counts[tag], '-%d.' % (_counts[tag] - 1)))
+        os.remove(_path(tag, rank, _counts[tag] - 1))
     return gathered
+
+
+def _sent(tag, arrays, root):
+    """The arrays of the process `root`."""
+    if folder() is None:
+        return list(arrays)
+    _counts[tag] += 1
+    if int(os.environ['RANK_ID']) == root:
+        _write(_path(tag, root), arrays)
+    return _read(_path(tag, root))
+
+
+def _path(tag, rank, count=None):
+    return os.path.join(folder(), '%s-%d.%d.npz' % (tag.replace('/', '.'), count or _counts[tag], rank))
+
+
+def _write(name, arrays):
+    with open(name + '.half', 'wb') as file:
+        np.savez(file, *arrays)
+    os.rename(name + '.half', name)
 
 
 def _read(name):
