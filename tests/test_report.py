@@ -350,6 +350,8 @@ def damage(name, change):
      'a value is of another kind'),
     (damage('metrics.json', lambda text: text.replace('"settings": {', '"settings": [], "x": {')), 'metrics.json',
      'a value is of another kind'),
+    (damage('metrics.json', lambda text: text.replace('"EPE (images)": 10.0', '"EPE (images)": 1' + 400 * '0')),
+     'metrics.json', 'a value is of another kind'),
     (damage('metrics.csv', lambda text: ''), 'metrics.csv', 'no column scene'),
     (damage('metrics.csv', lambda text: text.splitlines()[0] + '\n'), 'metrics.csv', 'no pairs'),
     (damage('metrics.csv', lambda text: text.replace('EPE,', 'E,')), 'metrics.csv', 'no column EPE'),

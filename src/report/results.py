@@ -91,13 +91,17 @@ def read_result(folder):
         with open(path, encoding='utf-8') as file:
             metrics = json.load(file)
         rows = [metrics['all']] + list(metrics['scenes'].values())
-        sound = all(isinstance(row[name], (int, float, type(None))) for row in rows for name in NAMES)
+        sound = all(_is_value(row[name]) for row in rows for name in NAMES)
         sound = sound and isinstance(metrics['settings'], (dict, type(None)))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError('%s: not the metrics of a measurement (%s)' % (path, _reason(error)))
     if not sound:
         raise InputError('%s: not the metrics of a measurement (a value is of another kind)' % path)
     return Result(folder, metrics, _read_pairs(os.path.join(folder, PAIRS)))
+
+
+def _is_value(value):
+    return value is None or isinstance(value, float) or isinstance(value, int) and abs(value) < 2 ** 53
 
 
 def _read_pairs(path):
