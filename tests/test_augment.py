@@ -118,6 +118,28 @@ def test_second_image_warped_back_is_the_first():
         assert np.abs(crop_b - crop_a)[pair][seen[pair]].mean() > 10
 
 
+def test_images_are_those_of_a_naive_sampler():
+    """Two pairs at once, so that no pair shows the other one's pixels."""
+    geometry = [dict(translate_x=.07, translate_y=-.04, rotate=-.3, zoom=1.3, squeeze=.9),
+                dict(rotate=.2, zoom=1.5, second_rotate=.05, second_zoom=.95, second_translate_x=.02)]
+    params, (image_a, image_b) = params_of(*geometry), images(19)
+    crops = run(image_a, image_b, np.zeros((2,) + SOURCE + (2,)), np.ones((2,) + SOURCE), params, CROP)[:2]
+    for second, image, crop in ((False, image_a, crops[0]), (True, image_b, crops[1])):
+        for pair in range(2):
+            matrix = matrix_of(params, pair, second)
+            for row in range(0, CROP[0], 3):
+                for column in range(0, CROP[1], 5):
+                    x, y, _ = matrix @ (column, row, 1)
+                    np.testing.assert_allclose(crop[pair, row, column], bilinear(image[pair], x, y), rtol=0, atol=.02)
+
+
+def bilinear(image, x, y):
+    """The colour of an image between its four pixels about (x, y), one after the other."""
+    left, top = math.floor(x), math.floor(y)
+    return sum((1 - abs(x - column)) * (1 - abs(y - row)) * image[row, column].astype(np.float64)
+               for row in (top, top + 1) for column in (left, left + 1))
+
+
 # ---- XLA
 
 def test_xla_compiles_it_whole(session):

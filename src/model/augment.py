@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from src.model.affine import Affine
 from src.model.augment_colours import chromatic, colour_range, gamma_group, noise
 from src.model.augment_draws import FLOAT_COUNTS, crop_to_source_affine, second_frame
 from src.model.build_options import keep_float32
@@ -30,28 +31,31 @@ def augment(image_a, image_b, flow, valid, params, crop_size):
         geometry does) is not. Where a pixel is not valid, its flow is 0.
     """
     batch, source_size = valid.shape.as_list()[0], valid.shape.as_list()[1:]
-    to_a = crop_to_source_affine(params, source_size, crop_size, tf)
-    to_b = crop_to_source_affine(second_frame(params), source_size, crop_size, tf)
-    xy_a, xy_b = _sample_xy(to_a, crop_size), _sample_xy(to_b, crop_size)
+    to_a = _per_pixel(crop_to_source_affine(params, source_size, crop_size, tf))
+    to_b = _per_pixel(crop_to_source_affine(second_frame(params), source_size, crop_size, tf))
+    crop_xy = _crop_xy(crop_size)
 
     rows_a, rows_b = _rows(image_a), _rows(image_b)
-    planes_a = _sample(_pack_rgb(rows_a, valid.shape), xy_a)  # [N, 3, h · w]
-    planes_b = _sample(_pack_rgb(rows_b, valid.shape), xy_b)
+    planes_a = _sample(_pack_rgb(rows_a, valid.shape), to_a.apply(*crop_xy))  # [N, 3, h · w]
+    planes_b = _sample(_pack_rgb(rows_b, valid.shape), to_b.apply(*crop_xy))
     planes_a = chromatic(planes_a, colour_range(rows_a, batch), params)
     planes_b = gamma_group(chromatic(planes_b, colour_range(rows_b, batch), params), params)
 
     noise_a, noise_b = noise(planes_a.shape.as_list(), params)
-    flow, valid = _transform_flow(flow, valid, xy_a, to_a, to_b)
+    flow, valid = _transform_flow(flow, valid, crop_xy, to_a, to_b)
     return _as_image(planes_a + noise_a, crop_size), _as_image(planes_b + noise_b, crop_size), flow, valid
 
 
-def _sample_xy(affine, crop_size):
-    """Where an affine map takes each output pixel: x, y, both float [N, h, w]."""
+def _crop_xy(crop_size):
+    """The pixels of a crop, counted from (w / 2, h / 2): x [1, 1, w] and y [1, h, 1]."""
     height, width = crop_size
-    x = (np.arange(width) - width / 2).astype(np.float32)[None, None, :]  # [1, 1, w]
-    y = (np.arange(height) - height / 2).astype(np.float32)[None, :, None]  # [1, h, 1]
-    (xx, xy, yx, yy), (x0, y0) = [[number[:, None, None] for number in part] for part in affine]
-    return (xx * x + x0) + xy * y, (yx * x + y0) + yy * y
+    return ((np.arange(width) - width / 2).astype(np.float32)[None, None, :],
+            (np.arange(height) - height / 2).astype(np.float32)[None, :, None])
+
+
+def _per_pixel(affine):
+    """An Affine of [N] as one of [N, 1, 1], for points [N, h, w]."""
+    return Affine(*[number[:, None, None] for number in affine])
 
 
 def _rows(image):
@@ -121,43 +125,25 @@ def _read(pixels, index):
     return tf.gather_nd(tf.reshape(pixels, [-1]), tf.cast(index, tf.int32)[..., None])
 
 
-def _transform_flow(flow, valid, sample_xy, to_a, to_b):
-    """The flow between the new frames, M_b⁻¹(M_a(x) + flow(M_a(x))) − x, and where it is valid.
+def _transform_flow(flow, valid, crop_xy, to_a, to_b):
+    """The flow between the new frames, M_b⁻¹(M_a(p) + flow(M_a(p))) − p, and where it is valid.
 
-    Written as (B⁻¹A − 1) p + B⁻¹(a − b) + B⁻¹ flow, with A, a and B, b the two maps: so no number much larger than the
-    flow is added only to be subtracted again, and the identity is one to the bit.
+    Both maps are shifted by what M_b adds, so that no number much larger than the flow is added only to be subtracted
+    again, and the identity is one to the bit.
     """
     _, height, width, _ = flow.shape.as_list()
-    x, y = tf.floor(sample_xy[0] + .5), tf.floor(sample_xy[1] + .5)  # the nearest pixel
+    x, y = [tf.floor(place + .5) for place in to_a.apply(*crop_xy)]  # the nearest pixel
     column, row = tf.clip_by_value(x, 0, width - 1), tf.clip_by_value(y, 0, height - 1)
     inside = tf.logical_and(tf.equal(x, column), tf.equal(y, row))
     index = _index(flow, column, row)
     known = tf.logical_and(_read(tf.cast(valid, tf.float32), index) > 0, inside)  # [N, h, w]; no GPU gathers bool
     mask = tf.cast(known, tf.float32)
 
-    inverse = _inverse(to_b[0])
-    xx, xy, yx, yy = _product(inverse, to_a[0])
-    shift = _apply(inverse, to_a[1][0] - to_b[1][0], to_a[1][1] - to_b[1][1])
-    static = _sample_xy(((xx - 1, xy, yx, yy - 1), shift), known.shape.as_list()[1:])
+    from_b = to_b.shifted(-to_b.x0, -to_b.y0).inverse()
+    static = from_b.compose(to_a.shifted(-to_b.x0, -to_b.y0)).displacement(*crop_xy)
     old = tf.gather(tf.reshape(flow, [-1, 2]), tf.cast(index, tf.int32))  # [N, h, w, 2]
-    moving = _apply([number[:, None, None] for number in inverse], *tf.unstack(old, axis=3))
+    moving = from_b.apply_to_vector(*tf.unstack(old, axis=3))
     return tf.stack([(static[0] + moving[0]) * mask, (static[1] + moving[1]) * mask], axis=3), known
-
-
-def _apply(linear, x, y):
-    xx, xy, yx, yy = linear
-    return xx * x + xy * y, yx * x + yy * y
-
-
-def _product(left, right):
-    (xx, yx), (xy, yy) = _apply(left, right[0], right[2]), _apply(left, right[1], right[3])
-    return xx, xy, yx, yy
-
-
-def _inverse(linear):
-    xx, xy, yx, yy = linear
-    determinant = xx * yy - xy * yx
-    return yy / determinant, -xy / determinant, -yx / determinant, xx / determinant
 
 
 def _as_image(planes, size):

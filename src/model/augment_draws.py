@@ -8,6 +8,8 @@ import typing
 
 import numpy as np
 
+from src.model.affine import Affine
+
 TRIES = 50  # draws of a geometry; if none of them keeps the crop inside the source, it stays neutral
 HALF_LIFE = 50000  # iterations in which the spread of the second frame's draws comes half-way to its full size
 FLOAT_COUNTS = 2 ** 24  # the whole numbers up to here are float32
@@ -145,36 +147,31 @@ def second_frame(params):
 
 
 def crop_to_source_affine(params, source_size, crop_size, library):
-    """The affine map from an output pixel to the place in the source that it shows.
+    """The Affine from a pixel of the crop, counted from (w / 2, h / 2), to the place in the source that it shows.
 
     Args:
         params: the first frame's, or what second_frame makes of them.
         source_size, crop_size: (H, W), (h, w).
         library: np or tf, whichever the params are arrays of.
-
-    Returns:
-        (xx, xy, yx, yy), (x0, y0): place x = xx·p_x + xy·p_y + x0, y = yx·p_x + yy·p_y + y0, with p counted in pixels
-        from (w / 2, h / 2).
     """
     (height, width), (crop_height, crop_width) = source_size, crop_size
     zoom_x, zoom_y = params['zoom'] * params['squeeze'], params['zoom'] / params['squeeze']
     cos, sin = library.cos(params['rotate']), library.sin(params['rotate'])
     centre_x = crop_width / 2 + (width - crop_width) // 2  # a whole pixel's shift even if one of both is odd
     centre_y = crop_height / 2 + (height - crop_height) // 2
-    linear = (cos / zoom_x, -sin / zoom_x, sin / zoom_y, cos / zoom_y)
-    offset = (params['translate_x'] * crop_width / zoom_x + centre_x,
-              params['translate_y'] * crop_height / zoom_y + centre_y)
-    return linear, offset
+    return Affine(xx=cos / zoom_x, xy=-sin / zoom_x, yx=sin / zoom_y, yy=cos / zoom_y,
+                  x0=params['translate_x'] * crop_width / zoom_x + centre_x,
+                  y0=params['translate_y'] * crop_height / zoom_y + centre_y)
 
 
 def _is_inside(params, source_size, crop_size):
     """Whether the crop's four corner pixels, and with them all others, lie between pixels of the source."""
-    (xx, xy, yx, yy), (x0, y0) = crop_to_source_affine(params, source_size, crop_size, np)
+    affine = crop_to_source_affine(params, source_size, crop_size, np)
     (height, width), (crop_height, crop_width) = source_size, crop_size
     inside = True
     for p_x in (-crop_width / 2, crop_width / 2 - 1):
         for p_y in (-crop_height / 2, crop_height / 2 - 1):
-            x, y = xx * p_x + xy * p_y + x0, yx * p_x + yy * p_y + y0
+            x, y = affine.apply(p_x, p_y)
             inside = inside & (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
     return inside
 
