@@ -14,7 +14,11 @@ from src.data.datasets import Sample, read_list
 from src.data.layouts import Source, find_pairs
 from src.data.prepared import Prepared, Writer
 from src.flow import io
+from src.flow.errors import error_histogram
 from src.flow.headers import image_size, remarks
+from src.flow.metrics import Table, sums
+from src.report.comparison import Comparison, comparison_page, comparison_text
+from src.report.results import PairResult, numbers_of, read_result, write_metrics
 from src.run.history import History
 
 IMAGES = ('png', 'jpg', 'ppm', 'pgm', 'pbm', 'pam', 'bmp', 'tiff', 'webp', 'gif', 'jp2', 'avif', 'ras', 'hdr', 'exr')
@@ -51,6 +55,8 @@ def _of_numpy():
     found['prepared bin'] = Kind('gt/00000.bin', _prepared('gt/00000.bin'), _read_prepared, 'binary')
     for ending, form in (('bin', 'binary'), ('txt', 'text'), ('npy', 'text')):
         found['output ' + ending] = Kind('a.' + ending, _outputs(ending), _read_output(ending), form)
+    for ending, form in (('json', 'json'), ('csv', 'text')):
+        found['result ' + ending] = Kind('metrics.' + ending, _results(ending), _read_result, form)
     found['history'] = Kind('history.csv', lambda _: ['\r\n'.join(LINES).encode()], _read_history, 'text')
     return found
 
@@ -115,6 +121,27 @@ def _chairs(folder):
 def _read_chairs(folder):
     for split in ('train', 'val'):
         find_pairs(Source('chairs', folder, 1), split)
+
+
+def _results(ending):
+    def seeds(folder):
+        table, truth, valid = Table(), np.zeros((6, 5, 2)), np.ones((6, 5), bool)
+        pairs = []
+        for number in range(2):
+            measured = sums(FLOW + number, truth, valid)
+            table.add('a scene', measured)
+            pairs.append(PairResult('a scene', '%d.png' % number, '1.png', (6, 5), numbers_of(measured),
+                                    error_histogram(FLOW, truth, valid)))
+        write_metrics(folder, table, 2.5, {'net': 'CS', 'image_size': [6, 5]}, pairs)
+        return [_bytes(os.path.join(folder, 'metrics.' + ending))]
+    return seeds
+
+
+def _read_result(folder):
+    result = read_result(folder)
+    comparison = Comparison([result, result._replace(folder='another')])
+    comparison_text(comparison, 5)
+    comparison_page(comparison)
 
 
 def _prepared(name):
