@@ -4,7 +4,7 @@ import os
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DEFAULT = 'default'  # what --checkpoint and --pretrained take in the place of a path
 PUBLISHED = 'checkpoints/FlowNet2/flownet-2.ckpt-0'  # the user may put it there
-SHIPPED = 'checkpoints/thin/CS.ckpt'  # comes with the project (docs/weights.md)
+SHIPPED = 'checkpoints/thin/flownet2.ckpt'  # comes with the project (docs/weights.md)
 
 
 def default_weights():

@@ -13,7 +13,7 @@ baselines() {  # baselines DATASET LIST: the EPE of zero flow and of OpenCV's DI
 }
 
 train() {  # train STEPS: fine-tunes until that step, from where it was
-    "$PYTHON" flownet2_train.py --chip cpu --net CS --pretrained default --dataset "chairs:$pairs" \
+    "$PYTHON" flownet2_train.py --chip cpu --pretrained default --dataset "chairs:$pairs" \
         --val_file "$pairs/val10.txt" --image_size 256,320 --batch_size 4 --learning_rates 1e-5 --train_step "$1" \
         --save_step 25 --log_step 5 --num_workers 2 --result $run --resume_path $run
 }

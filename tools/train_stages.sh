@@ -1,8 +1,10 @@
 #!/bin/sh
-# Trains FlowNet2 from nothing, net after net, as the paper did:
+# Trains FlowNet2 from nothing, net after net:
 #     sh tools/train_stages.sh DATA OUT [--width W] [--scale F] [further flags of flownet2_train.py]
-# DATA holds FlyingChairs, FlyingThings3D and ChairsSDHom under these names; what is missing (or DATA = synthetic:SEED)
-# is an error (or generated). F multiplies all numbers of steps: 0.00001 tries the chain. Started again, it goes on.
+# as the paper did, where DATA holds FlyingChairs, FlyingThings3D and ChairsSDHom under these names, or is
+# synthetic:SEED; and as the weights that come with the project were trained (docs/weights.md), where DATA is
+# photographs:FOLDER, from which the pairs are generated (OUT then takes 65 GB of them). F multiplies all numbers of
+# steps: 0.00001 tries the chain. Started again, it goes on where it was.
 set -e
 if [ $# -lt 2 ]; then
     echo "usage: sh tools/train_stages.sh DATA OUT [--width W] [--scale F] [flags of flownet2_train.py]" >&2
@@ -11,10 +13,6 @@ fi
 root=$(dirname "$0")/.. data=$1 out=$2
 shift 2
 . "$root/tools/python.sh"
-case $data in
-    synthetic:*) chairs=$data things=$data sdhom=$data ;;
-    *) chairs=chairs:$data/FlyingChairs things=things:$data/FlyingThings3D sdhom=sdhom:$data/ChairsSDHom ;;
-esac
 
 stage() {  # stage NAME DATASET PRETRAINED FLAGS...: trains into OUT/NAME; "$net" is then its checkpoint
     name=$1 dataset=$2 pretrained=$3
@@ -31,16 +29,63 @@ fine() {  # the same on larger crops, at lower rates
     stage "$name" "$dataset" "$pretrained" --schedule S_fine --image_size 384,768 --batch_size 4 "$@"
 }
 
-stage C "$chairs" "" --stage C "$@"
-fine C-fine "$things" "$net" --stage C "$@"
-stage CS "$chairs" "$net" --stage CS "$@"
-fine CS-fine "$things" "$net" --stage CS "$@"
-stage CSS "$chairs" "$net" --stage CSS "$@"
-fine CSS-fine "$things" "$net" --stage CSS "$@"
-stage CSS-ft-sd "$things,$sdhom" "$net" --stage CSS-ft-sd "$@"
-css=$net
-stage SD "$sdhom" "" --stage SD "$@"
-sd=$net
-stage fusion "$chairs" "$css,$sd" --stage fusion "$@"
-fine fusion-fine "$things" "$net" --stage fusion "$@"
+as_the_paper() {
+    stage C "$chairs" "" --stage C "$@"
+    fine C-fine "$things" "$net" --stage C "$@"
+    stage CS "$chairs" "$net" --stage CS "$@"
+    fine CS-fine "$things" "$net" --stage CS "$@"
+    stage CSS "$chairs" "$net" --stage CSS "$@"
+    fine CSS-fine "$things" "$net" --stage CSS "$@"
+    stage CSS-ft-sd "$things,$sdhom" "$net" --stage CSS-ft-sd "$@"
+    css=$net
+    stage SD "$sdhom" "" --stage SD "$@"
+    sd=$net
+    stage fusion "$chairs" "$css,$sd" --stage fusion "$@"
+    fine fusion-fine "$things" "$net" --stage fusion "$@"
+}
+
+generate() {  # generate LAW PAIRS SEED: pairs of a law of motion into OUT/LAW; an eighth of the photographs is left out
+    "$python" "$root/tools/make_synthetic.py" --out "$out/$1" --motion "$1" --pairs "$2" --val 20 --seed "$3" \
+        --textures "${data#photographs:}" --textures_part train
+}
+
+thin() {  # thin NAME DATASET PRETRAINED FLAGS...: a stage of the weights that come with the project
+    name=$1 dataset=$2 pretrained=$3
+    shift 3
+    stage "$name" "$dataset" "$pretrained" --width 0.375 --batch_size 32 --precision amp --xla True "$@"
+}
+
+as_shipped() {
+    falling=3e-4,1.5e-4,7.5e-5,3.75e-5,1.9e-5
+    thin C "$chairs" "" --stage C --seed 3 --learning_rates $falling --step_values 17000,23800,28900,32300 \
+        --train_step 34000 --save_step 2000 "$@"
+    thin CS "$chairs,$large@.7,$small@.3" "$net" --stage CS --seed 11 --learning_rates $falling \
+        --step_values 9201,12833,15470,17265 --train_step 17972 --save_step 2700 "$@"
+    thin CSS "$chairs,$large@.7,$small@.3" "$net" --stage CSS --seed 22 --learning_rates 2e-4,1e-4,5e-5,2.5e-5,1.2e-5 \
+        --step_values 25401,39735,51802,59756 --train_step 64905 --save_step 5000 "$@"
+    css=$net
+    # FlowNetSD is augmented without the second frame's own motion, which would drown motions below 2 pixels.
+    thin SD "$small,$chairs@.1" "" --stage SD --augment fusion --seed 13 --learning_rates $falling \
+        --step_values 7796,10855,13286,14721 --train_step 15516 --save_step 2700 "$@"
+    thin SD-on "$small,$chairs@.1" "$net" --stage SD --augment fusion --seed 23 \
+        --learning_rates 1.5e-4,7.5e-5,3.75e-5,1.9e-5 --step_values 11184,18506,25387 --train_step 28841 \
+        --save_step 5000 "$@"
+    thin fusion "$small,$chairs@.6,$large@.6" "$css,$net" --stage fusion --seed 24 --batch_size 16 \
+        --learning_rates $falling --step_values 23439,34600,40358,44629 --train_step 47016 --save_step 5000 "$@"
+}
+
+case $data in
+    photographs:*)
+        generate chairs 10000 7
+        generate small 5000 8
+        generate large 9000 9
+        chairs=chairs:$out/chairs small=chairs:$out/small large=chairs:$out/large
+        as_shipped "$@" ;;
+    synthetic:*)
+        chairs=$data things=$data sdhom=$data
+        as_the_paper "$@" ;;
+    *)
+        chairs=chairs:$data/FlyingChairs things=things:$data/FlyingThings3D sdhom=sdhom:$data/ChairsSDHom
+        as_the_paper "$@" ;;
+esac
 echo "FlowNet2: $net"
