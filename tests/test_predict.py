@@ -321,7 +321,7 @@ def test_ctrl_c_leaves_whole_files_and_is_gone_on_from(infer, capsys, number):
 
     with pytest.raises(KeyboardInterrupt):
         infer('twelve', kinds=['png', 'flo'], movie=True, before=interrupt)
-    assert 'written; started again, it goes on' in capsys.readouterr().out
+    assert 'pairs; started again, it goes on' in capsys.readouterr().out
     done = [name[:2] for name in results() if name.endswith('.flo')]
     assert 3 <= len(done) <= 8 and done == [name[:2] for name in results() if name.endswith('.png')]
     check_flows({name: pairs[name] for name in done})

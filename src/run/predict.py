@@ -154,7 +154,7 @@ class _Run:
                     self._done += 1
                     bar.update(self._there + self._done - bar.n)
         except KeyboardInterrupt:
-            print('stopped: %s written%s' % (_pairs(self._done), '; started again, it goes on' * self._source.lasting))
+            print('stopped after %s%s' % (_pairs(self._done), '; started again, it goes on' * self._source.lasting))
             raise
         self._seconds = time.monotonic() - started
 
