@@ -148,6 +148,16 @@ def test_what_is_no_input():
     assert 'camera:x: no such folder' in message(open_input, 'camera:x')
 
 
+def test_a_folder_that_cannot_be_read(monkeypatch):
+    write_frames('frames', ['1.png', '2.png'])
+
+    def refuse(path):
+        raise PermissionError(13, 'Permission denied')
+
+    monkeypatch.setattr(os, 'listdir', refuse)
+    assert message(open_input, 'frames') == '--input frames: cannot be read (Permission denied)'
+
+
 def test_a_name_that_is_no_text(here):
     name = os.fsdecode(bytes(here) + b'/\xff.avi')
     with open(name, 'wb') as file:

@@ -274,10 +274,22 @@ def test_a_damaged_record(infer):
 
 
 def test_results_among_the_frames_are_refused(infer):
-    assert 'the folder of the frames' in message(infer, out='frames')
+    assert '--out frames: results there would lie among the frames' in message(infer, out='frames')
+    os.symlink('frames', 'link')
+    assert 'among the frames' in message(infer, out='link')
+    assert results('frames') == NAMES
+    infer('frames', out='.', kinds=['png'], count=1)
+    assert os.path.isfile('0_flow.png')
     path = write_list('frames/list.txt', ['0.png,1.png'])
     infer(path, out='frames')
     assert os.path.isfile('frames/0_flow.flo')
+
+
+def test_results_that_a_pattern_would_find_again_are_refused(infer):
+    write_frames('all/alley', NAMES)
+    write_frames('all/cave', NAMES)
+    infer('all/**/*.png', kinds=['png'], out='all/out', count=2)
+    assert 'among the frames' in message(infer, 'all/**/*.png', kinds=['png'], out='all/out')
 
 
 # Broken frames

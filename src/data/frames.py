@@ -33,7 +33,7 @@ class Frames:
 
     def __init__(self, pairs, named):
         self._pairs, self.count, self.named = pairs, len(pairs), named
-        self.folders = {os.path.dirname(os.path.realpath(frame)) for pair in pairs for frame in (pair.a, pair.b)}
+        self.folders = {os.path.dirname(frame) for pair in pairs for frame in (pair.a, pair.b)}
         called = {}  # name: image A
         for pair in pairs:
             if pair.name in called:

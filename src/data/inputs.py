@@ -39,7 +39,7 @@ def open_input(path, every=1, start=0, count=None):
     if camera:
         return Video(int(camera.group(1)), path, 'camera', every, start, count)
     if os.path.isdir(path):
-        return _sequences(path, [os.path.join(path, name) for name in os.listdir(path)], taken, count)
+        return _sequences(path, _content(path), taken, count)
     if os.path.isfile(path):
         if _holds_text(path):
             return Frames(_list_pairs(path)[taken][:count] or _none(path, start), named=True)
@@ -72,6 +72,14 @@ def _sequences(path, files, taken, count):
                   for a, b in zip(frames, frames[1:])]
     return Frames(pairs[:count] or _none(path, taken.start, '%d image%s' % (len(files), 's' * (len(files) > 1))),
                   named=False)
+
+
+def _content(folder):
+    """The paths of all that is in a folder; InputError if that cannot be read."""
+    try:
+        return [os.path.join(folder, name) for name in os.listdir(folder)]
+    except OSError as error:
+        raise InputError('--input %s: cannot be read (%s)' % (folder, error.strerror or error))
 
 
 def _list_pairs(path):

@@ -82,9 +82,7 @@ def predict_all(source, outputs, net, weights, device, settings, batch_size=1, s
         InputError: as predict_pair; a frame that cannot be read; or the folder holds results of other settings.
     """
     check_folder(outputs.folder)
-    if os.path.realpath(outputs.folder) in source.folders and not source.named:
-        raise InputError('--out %s: the folder of the frames; started again, results there would be taken for frames'
-                         % outputs.folder)
+    _check_apart(source, outputs)
     weights = open_weights(weights)
     net = net or weights.net()
     with FolderLock(outputs.folder) as lock:
@@ -104,6 +102,15 @@ def predict_all(source, outputs, net, weights, device, settings, batch_size=1, s
         elif record.there:
             outputs.begin()
         return run.finish()
+
+
+def _check_apart(source, outputs):
+    """Raises an InputError if results would lie among the frames of a folder, and be taken for frames the next time."""
+    if source.folders and not source.named:
+        written = {os.path.dirname(outputs.files(pair.name)[0]) for pair in source.pairs()}
+        if set(map(os.path.realpath, source.folders)) & set(map(os.path.realpath, written)):
+            raise InputError('--out %s: results there would lie among the frames, and be taken for frames the next time'
+                             % outputs.folder)
 
 
 def _flows(flownet, session, images_a, images_b, both):
