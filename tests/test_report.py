@@ -231,6 +231,7 @@ def test_bars_and_columns_by_hand():
 
 def test_cells_sort_by_their_values():
     values = [1.25, None, float('inf'), float('nan')]
+    assert '<th scope="row">&lt;a</th><td>&lt;td x</td>' in parts.table(['a', 'b'], [['<a', '<td x']], 'x')
     assert [re.search('data-value="(.*?)"', parts.number(value, format_value('EPE (pixels)', value))).group(1)
             for value in values] == ['1.25', '', 'Infinity', '']
 

@@ -3,7 +3,7 @@ import json
 import math
 
 from src.flow.metrics import NAMES, format_value
-from src.report.html import breakable, element
+from src.report.html import Html, breakable, element
 
 MEANINGS = (
     ('EPE', 'endpoint error, the length of the difference between the flow and the truth, in pixels: over all pixels, '
@@ -88,7 +88,7 @@ def settings_table(settings):
 def _row(cells):
     head, *rest = cells
     return element('tr', element('th', breakable(head), scope='row'), *[
-        cell if cell.startswith('<td') else element('td', cell) for cell in rest])
+        cell if isinstance(cell, Html) else element('td', cell) for cell in rest])
 
 
 def _plain(value):
