@@ -63,8 +63,8 @@ fi
 
 # The figures: of history.csv, whose columns have names; the first row of the rate holds the compilation.
 column() {
-    awk -F, -v name="$1" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) at = i; next } $at != "" { print $at }' \
-        "$result/history.csv"
+    tr -d '\r' < "$result/history.csv" | awk -F, -v name="$1" '
+        NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) at = i; next } $at != "" { print $at }'
 }
 duration=$(($(date +%s) - started)) ranks=${RANK_SIZE:-1}
 batch_size=$(sed -n 's/.*"batch_size": \([0-9]*\).*/\1/p' "$result/config.json")

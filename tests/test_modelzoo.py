@@ -18,7 +18,7 @@ if '--fail' in args:
     sys.exit('flownet2_train.py: error: --net 7: no')
 folder = value.get('--train_url', value['--result'])
 os.makedirs(folder, exist_ok=True)
-with open(folder + '/history.csv', 'w') as file:
+with open(folder + '/history.csv', 'w', newline='\\r\\n') as file:
     file.write('step,loss,epe,pairs_per_s,fp_bp_ms,val_epe\\n10,5.5,4,1,4000,\\n20,5,4,9.5,420,\\n20,,,,,3.25\\n'
                '30,4.5,3,10.5,380,\\n30,,,,,3.125\\n')
 with open(folder + '/config.json', 'w') as file:

@@ -1,8 +1,10 @@
 """--chip npu with a recording stand-in for npu_bridge: the session, the wrappers, the order, several processes."""
+import contextlib
 import csv
 import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -365,7 +367,7 @@ def begin(script, program, *arguments, **environment):
     folder = program.parent
     clean = {name: value for name, value in os.environ.items() if name not in ('RANK_SIZE', 'RANK_ID', 'JOB_ID')}
     return subprocess.Popen(['sh', os.path.join(ROOT, script)] + list(arguments), stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, cwd=str(folder),
+                            stderr=subprocess.PIPE, cwd=str(folder), start_new_session=True,
                             env={**clean, 'PYTHON': str(program), 'POLL': '0.1', 'GRACE': '0', **environment})
 
 
@@ -404,12 +406,15 @@ def test_to_stop_rank_0_is_told_first_and_the_others_are_waited_for(program):
     process = begin('run_npu_8p.sh', program, RANK_TABLE_FILE='table.json', RANK_SIZE='3', GRACE='2')
     time.sleep(1)
     process.terminate()
-    assert process.wait(20) == 130 and process.stderr.read() == b''
+    try:
+        _, err = process.communicate(timeout=20)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # whatever is left
+    assert (process.returncode, err) == (130, b'')
     assert (program.parent / 'state').read_text() == 'saved\n'
     logs = [(program.parent / 'logs' / ('train_%d.log' % rank)).read_text() for rank in range(3)]
     assert logs == ['told\n', '', '']
-    process.stdout.close()
-    process.stderr.close()
 
 
 def test_if_one_process_fails_the_others_are_stopped(program):
