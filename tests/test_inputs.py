@@ -242,12 +242,13 @@ def capture(monkeypatch):
     return put
 
 
-def test_a_frame_that_cannot_be_decoded(capture):
-    capture(IMAGES[:2] + [None, None] + IMAGES[4:])
+@pytest.mark.parametrize('broken', [None, 'late', 'error'])
+def test_a_frame_that_cannot_be_decoded(capture, broken):
+    capture(IMAGES[:2] + [broken, broken] + IMAGES[4:])
     found, said, reader = read(open_input('v.avi'))
     assert [pair.name for pair, _, _ in found] == ['v_000000']
     assert message(reader.finish) == 'v.avi: frame 2 cannot be decoded'
-    capture(IMAGES[:2] + [None, None] + IMAGES[4:])
+    capture(IMAGES[:2] + [broken, broken] + IMAGES[4:])
     found, said, reader = read(open_input('v.avi'), skip_broken=True)
     assert [pair.name for pair, _, _ in found] == ['v_000000', 'v_000004']
     np.testing.assert_array_equal(found[1][1:], IMAGES[4:])

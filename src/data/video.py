@@ -6,6 +6,7 @@ import cv2
 from src.data.frames import FramePair, Frames
 from src.files import InputError
 from src.flow.io import check_size, same_size
+from src.flow.quiet import quiet
 
 MOST_BROKEN = 1000  # frames in a row that cannot be decoded; after them comes nothing more
 LIKELY_FPS = 1000.  # more than that, or nothing, is no rate of frames
@@ -48,12 +49,13 @@ class Video(Frames):
             yield FramePair('%s_%06d' % (self._stem, number), number, number + self._every)
 
     def read(self, frame):
-        while self._last < frame:
-            if not self._grab():
-                return None
-        if self._last > frame:
+        with quiet():
+            while self._last < frame:
+                if not self._grab():
+                    return None
+            image = self._decoded() if self._last == frame else None
+        if image is None:
             raise InputError('%s: frame %d cannot be decoded' % (self._label, frame))
-        _, image = self._capture.retrieve()
         name = '%s, frame %d' % (self._label, frame)
         check_size(name, image)
         if self._first is None:
@@ -61,9 +63,17 @@ class Video(Frames):
         same_size(name, image, *self._first)
         return image
 
+    def _decoded(self):
+        """The frame that came last, or None."""
+        try:
+            return self._capture.retrieve()[1]
+        except cv2.error:  # damage that claims more memory than there is
+            return None
+
     def _open(self, place):
-        self._capture = cv2.VideoCapture(place)
-        return self._capture.isOpened()
+        with quiet():
+            self._capture = cv2.VideoCapture(place)
+            return self._capture.isOpened()
 
     def _count(self):
         """How many pairs there are by what the file announces; None for a camera without --count."""

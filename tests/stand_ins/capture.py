@@ -3,7 +3,8 @@ import cv2
 
 
 class Capture:
-    """Gives `images` one by one; None stands for a frame that cannot be decoded."""
+    """Gives `images` one by one. In their place stand, for frames that cannot be decoded, None, and where that is seen
+    late, 'late' and 'error'."""
 
     def __init__(self, images, announced=None, fps=25.):
         self._images, self.grabbed = images, 0
@@ -21,4 +22,7 @@ class Capture:
         return self.grabbed <= len(self._images) and self._images[self.grabbed - 1] is not None
 
     def retrieve(self):
-        return True, self._images[self.grabbed - 1].copy()
+        image = self._images[self.grabbed - 1]
+        if isinstance(image, str) and image == 'error':
+            raise cv2.error('OutOfMemoryError')
+        return True, None if isinstance(image, str) else image.copy()
