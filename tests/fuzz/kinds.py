@@ -11,6 +11,8 @@ import numpy as np
 
 from offline_infer.evaluate import read_output
 from src.data.datasets import Sample, read_list
+from src.data.frames import PairReader
+from src.data.inputs import open_input
 from src.data.layouts import Source, find_pairs
 from src.data.prepared import Prepared, Writer
 from src.flow import io
@@ -20,6 +22,7 @@ from src.flow.metrics import Table, sums
 from src.report.comparison import Comparison, comparison_page, comparison_text
 from src.report.results import PairResult, numbers_of, read_result, write_metrics
 from src.run.history import History
+from src.run.record import Record
 
 IMAGES = ('png', 'jpg', 'ppm', 'pgm', 'pbm', 'pam', 'bmp', 'tiff', 'webp', 'gif', 'jp2', 'avif', 'ras', 'hdr', 'exr')
 FLOW = np.random.RandomState(0).randn(6, 5, 2).astype(np.float32)
@@ -50,6 +53,10 @@ def _of_numpy():
                   for ending, form in (('flo', 'binary'), ('pfm', 'text'), ('npz', 'npz'))})
     found['kitti png'] = Kind('a.png', _flows('png'), _read_flow('png'), 'png')
     found['list'] = Kind('list.txt', _lists, lambda folder: read_list(os.path.join(folder, 'list.txt'), folder), 'text')
+    found['input list'] = Kind('pairs.txt', _input_lists, _read_input('pairs.txt'), 'text')
+    for ending, codec in (('mp4', 'mp4v'), ('avi', 'MJPG')):
+        found['video ' + ending] = Kind('a.' + ending, _videos(ending, codec), _read_input('a.' + ending), 'binary')
+    found['inference record'] = Kind('inference.json', _records, _read_record, 'json')
     found['chairs split'] = Kind('FlyingChairs_train_val.txt', _chairs, _read_chairs, 'text')
     found['prepared index'] = Kind('index.json', _prepared(''), _read_prepared, 'json')
     found['prepared bin'] = Kind('gt/00000.bin', _prepared('gt/00000.bin'), _read_prepared, 'binary')
@@ -109,6 +116,48 @@ def _lists(folder):
     for name in ('0.png', '1.png', '0.flo'):
         open(os.path.join(folder, name), 'w').close()
     return [b'0.png,1.png,0.flo\n', b'0.png, 1.png, 0.flo\r\n\r\n1.png,0.png,0.flo']
+
+
+def _input_lists(folder):
+    for name in ('0.png', '1.png', '2.png'):
+        io.write_image(os.path.join(folder, name), np.zeros((16, 16, 3), np.uint8))
+    return [b'0.png,1.png\n1.png,2.png,out/1.flo\n', b'0.png, 1.png\r\n\r\n1.png,0.png,x']
+
+
+def _videos(ending, codec):
+    def seeds(folder):
+        path = os.path.join(folder, 'a.' + ending)
+        writer = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*codec), 25, (32, 16))
+        for frame in np.random.RandomState(0).randint(0, 256, (6, 16, 32, 3)).astype(np.uint8):
+            writer.write(frame)
+        writer.release()
+        return [_bytes(path)]
+    return seeds
+
+
+def _read_input(name):
+    def read(folder):
+        source = open_input(os.path.join(folder, name))
+        reader = PairReader(source, source.pairs(), True, lambda line: None, ahead=4)
+        for _ in reader:
+            pass
+        reader.finish()
+    return read
+
+
+def _records(folder):
+    with open(os.path.join(folder, 'weights'), 'w') as file:
+        file.write('weights')
+    record = Record(folder, {'every': 1, 'max_motion': None}, os.path.join(folder, 'weights'))
+    record.write()
+    record.keep_movie(3)
+    return [_bytes(os.path.join(folder, 'inference.json'))]
+
+
+def _read_record(folder):
+    record = Record(folder, {'every': 1, 'max_motion': None}, os.path.join(folder, 'weights'))
+    record.has_movie(3)
+    record.keep_movie(3)
 
 
 def _chairs(folder):
