@@ -1,10 +1,10 @@
-"""Weights of the original FlowNet2: .caffemodel, a NetParameter of Caffe's caffe.proto in protobuf's wire format.
+"""Weights of the original FlowNet2: .caffemodel, a NetParameter of Caffe's caffe.proto.
 
-Read are the layers' names and blobs, of the layers of today and of those before 2015 (V1). Other fields are stepped
-over.
+Read are the layers' names and blobs, of the layers of today and of those before 2015 (V1). Other fields are skipped.
 """
 from src.files import InputError
 from src.weights.mapped import Bytes, size_of
+from src.weights.protobuf import fields, varint
 
 MOST_FIELDS = 200000  # FlowNet2 has about 10,000
 
@@ -13,8 +13,6 @@ _LAYER, _LAYER_V1 = 100, 2  # of NetParameter
 _NAME, _BLOBS = {_LAYER: 1, _LAYER_V1: 4}, {_LAYER: 7, _LAYER_V1: 6}  # of a layer
 _OLD_SHAPE, _DATA, _SHAPE, _DOUBLE_DATA = (1, 2, 3, 4), 5, 7, 8  # of BlobProto
 _DIM = 1  # of BlobShape
-
-_VARINT, _EIGHT, _SIZED, _FOUR = 0, 1, 2, 5  # how a field's value is written
 
 
 def read(file):
@@ -27,9 +25,9 @@ def read(file):
     layers = {}
     for number, layer in _fields(file, left):
         if number in _NAME:
-            fields = list(_fields(layer, left))
-            names = [value for key, value in fields if key == _NAME[number] and isinstance(value, Bytes)]
-            blobs = [_blob(value, left) for key, value in fields if key == _BLOBS[number]]
+            parts = list(_fields(layer, left))
+            names = [value for key, value in parts if key == _NAME[number] and isinstance(value, Bytes)]
+            blobs = [_blob(value, left) for key, value in parts if key == _BLOBS[number]]
             if not names:
                 raise InputError('is no net of Caffe')
             if blobs:
@@ -71,45 +69,17 @@ def _varints(message, left):
     at = 0
     while at < len(message):
         _count(left)
-        number, at = _varint(message, at)
+        number, at = varint(message, at)
         yield number
 
 
 def _fields(message, left):
-    """Each field's number and value: int, or Bytes. `left`: an iterator that ends where a file has too many."""
+    """Each field's number and value, as protobuf.fields; `left`: an iterator that ends where a file has too many."""
     if not isinstance(message, Bytes):
         raise InputError('is no net of Caffe')
-    at = 0
-    while at < len(message):
+    for number, _, value in fields(message):
         _count(left)
-        key, at = _varint(message, at)
-        number, kind = key >> 3, key & 7
-        if not number:
-            raise InputError('is no net of Caffe')
-        if kind == _VARINT:
-            value, at = _varint(message, at)
-        else:
-            if kind == _SIZED:
-                size, at = _varint(message, at)
-            elif kind in (_EIGHT, _FOUR):
-                size = 8 if kind == _EIGHT else 4
-            else:
-                raise InputError('is no net of Caffe')
-            value = message.part(at, size)
-            at += size
         yield number, value
-
-
-def _varint(message, at):
-    """A whole number, seven bits a byte from the lowest on, and where it ends."""
-    number = 0
-    for shift in range(0, 70, 7):
-        byte = message.at(at, 1)[0]
-        at += 1
-        number |= (byte & 127) << shift
-        if byte < 128:
-            return number, at
-    raise InputError('is no net of Caffe')
 
 
 def _count(left):
