@@ -5,7 +5,7 @@ from src.data.benchmarks import find_benchmark
 from src.data.mixture import data_folders, find_mixture, one_folder
 from src.device.opening import device_from_flags
 from src.files import check_folder
-from src.paths import DEFAULT, default_weights
+from src.paths import weights_path
 from src.run import flags
 from src.run.inference import load_flownet
 from src.run.submission import check_vacant, write_submission
@@ -22,8 +22,7 @@ def main():
     device = device_from_flags(args)
     if args.result:
         check_folder(args.result)
-    if args.checkpoint == DEFAULT:
-        args.checkpoint = default_weights()  # so that metrics.json tells which they were
+    args.checkpoint = weights_path(args.checkpoint)  # metrics.json tells which they were
     flownet, session = load_flownet(args.net, args.checkpoint, device, args.image_size, args.batch_size)
     with session:
         def flow_of(images_a, images_b):

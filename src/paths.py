@@ -7,12 +7,15 @@ PUBLISHED = 'checkpoints/FlowNet2/flownet-2.ckpt-0'  # the user may put it there
 SHIPPED = 'checkpoints/thin/flownet2.ckpt'  # comes with the project (docs/weights.md)
 
 
-def default_weights():
-    """The path of the published checkpoint if it is there, else of the shipped one; prints which.
+def default_weights() -> str:
+    """The path of the published checkpoint if it is there, else of the shipped one.
 
     Both are looked for in the project's own folder, not in the current one.
     """
     published, shipped = [os.path.join(ROOT, *name.split('/')) for name in (PUBLISHED, SHIPPED)]
-    path = published if os.path.isfile(published + '.index') else shipped
-    print('weights: %s%s' % (path, '' if path == published else ', which come with the project'), flush=True)
-    return path
+    return published if os.path.isfile(published + '.index') else shipped
+
+
+def weights_path(path: str) -> str:
+    """The path that --checkpoint or --pretrained means: `path`, or default_weights() where it is DEFAULT."""
+    return default_weights() if path == DEFAULT else path

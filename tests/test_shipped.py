@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from script_runner import ROOT
+from script_runner import ROOT, save_net
 from src import paths
 from src.data.datasets import GeneratedPair, read_list
 from src.device.device import Cpu
@@ -42,14 +42,15 @@ def test_ten_generated_pairs():
 
 def test_published_weights_come_before_those_of_the_project(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(paths, 'ROOT', str(tmp_path))
-    shipped = paths.default_weights()
-    assert shipped == str(tmp_path / 'checkpoints' / 'thin' / 'flownet2.ckpt')
+    for folder in ('thin', 'FlowNet2'):
+        os.makedirs(str(tmp_path / 'checkpoints' / folder))
+    shipped = save_net(tmp_path / 'checkpoints' / 'thin' / 'flownet2.ckpt')
+    assert paths.weights_path(paths.DEFAULT) == open_weights(paths.DEFAULT).path == shipped
     assert capsys.readouterr().out == 'weights: %s, which come with the project\n' % shipped
-    published = tmp_path / 'checkpoints' / 'FlowNet2' / 'flownet-2.ckpt-0'
-    published.parent.mkdir(parents=True)
-    published.with_name('flownet-2.ckpt-0.index').write_bytes(b'')
-    assert paths.default_weights() == str(published)
+    published = save_net(tmp_path / 'checkpoints' / 'FlowNet2' / 'flownet-2.ckpt-0')
+    assert paths.weights_path(paths.DEFAULT) == open_weights(paths.DEFAULT).path == published
     assert capsys.readouterr().out == 'weights: %s\n' % published
+    assert paths.weights_path('x.ckpt') == 'x.ckpt'
 
 
 def test_the_net_is_told_by_the_weights():

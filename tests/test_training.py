@@ -18,6 +18,7 @@ import pytest
 from dataset_files import write_sintel
 from script_runner import ROOT, children, run, save_net
 from src.memory.host import HostMemory
+from src.paths import SHIPPED
 from src.weights.checkpoint import Checkpoint
 from src.weights.keeper import latest
 
@@ -152,6 +153,19 @@ def test_config_and_log(place, whole):
     assert (config['net'], config['width'], config['weight_decay'], config['trainable']) == ('S', 1 / 32, 4e-4, 'last')
     assert re.search(r'^Time Used===>>>\[FP\+BP\]:[\d.]+ \(ms\) \[data\]:[\d.]+ \(ms\)$', whole, re.M)
     assert re.search(r'^step 40/40  loss [\d.]+  EPE [\d.]+  rate 0.0005  [\d.]+ pairs/s  ETA 0:00:00$', whole, re.M)
+
+
+def test_the_path_of_default_weights_is_recorded_and_resuming_takes_none(place, monkeypatch):
+    monkeypatch.setattr('src.paths.ROOT', str(place))
+    shipped = place.joinpath(*SHIPPED.split('/'))
+    shipped.parent.mkdir(parents=True)
+    save_net(shipped)
+    for train_step, resume_path in ((1, ''), (2, place / 'default')):
+        out = train(place, 'default', pretrained='default', train_step=train_step, step_values=1, save_step=1,
+                    resume_path=resume_path)
+        assert ('weights: %s, which come with the project\n' % shipped in out) == (not resume_path)
+        assert json.loads((place / 'default' / 'config.json').read_text())['pretrained'] == [str(shipped)]
+    assert 'step 2/2 ' in out and 'step 1/2 ' not in out
 
 
 def test_validation_is_that_of_flownet2_val(place, whole):

@@ -2,6 +2,7 @@
 import dataclasses
 
 from src.files import InputError
+from src.paths import weights_path
 
 MARGIN = 64  # pixels
 
@@ -38,14 +39,14 @@ class Settings:
     xla: bool
     precision_mode: str
     loss_scale: float
-    pretrained: list  # checkpoints, each of which adds nets to the ones before
+    pretrained: list  # paths of weights, each of which adds nets to the ones before
     resume_path: str
     result: str
 
     @classmethod
     def from_flags(cls, args, ranks=1):
         """Takes the other fields from parsed flags of the same names; InputError for values that do not go together."""
-        values = dict(vars(args), ranks=ranks)
+        values = dict(vars(args), ranks=ranks, pretrained=[weights_path(path) for path in args.pretrained])
         settings = cls(**{field.name: values[field.name] for field in dataclasses.fields(cls)})
         settings.check()
         return settings

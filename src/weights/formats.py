@@ -1,7 +1,7 @@
 """The one door to files of weights."""
 import os
 
-from src.paths import DEFAULT, default_weights
+from src.paths import SHIPPED, default_weights, weights_path
 from src.weights.checkpoint import FILE_ENDING, Checkpoint
 from src.weights.foreign import ForeignWeights
 
@@ -9,7 +9,7 @@ _TABLE = b'\x57\xfb\x80\x8b\x24\x75\x47\xdb'  # what a checkpoint of TensorFlow'
 
 
 def open_weights(path):
-    """Opens a file of weights, of whatever format.
+    """Opens a file of weights, of whatever format; prints the path if it is that of the default.
 
     Args:
         path: the prefix of a TensorFlow checkpoint, or one of its files; a file of PyTorch, Caffe or NumPy; or
@@ -21,8 +21,9 @@ def open_weights(path):
     Raises:
         InputError: it is missing, damaged, or of no format that is known.
     """
-    if path == DEFAULT:
-        path = default_weights()
+    path = weights_path(path)
+    if path == default_weights():
+        print('weights: %s%s' % (path, ', which come with the project' if path.endswith(SHIPPED) else ''), flush=True)
     return Checkpoint(path) if _is_checkpoint(path) else ForeignWeights(path)
 
 
