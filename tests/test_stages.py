@@ -1,11 +1,13 @@
 """The stages of the training, each from the nets before it; .ci/run runs the whole sequence."""
 import json
 import os
+import subprocess
 
 import numpy as np
+import pytest
 
 from dataset_files import write_pairs
-from script_runner import run, save_net
+from script_runner import ROOT, run, save_net
 from src.weights.checkpoint import Checkpoint
 from src.weights.keeper import latest
 
@@ -57,3 +59,33 @@ def test_augmented_steps_show_themselves(tmp_path):
     assert tags['train/loss'] == tags['train/gradient_norm'] == tags['train/loss_level6'] == [1, 2]
     scale = '_0_to_%.3g_px' % np.hypot(3, 2)  # of the colours: the largest true motion of these pairs
     assert tags['val/epe'] == tags['val/1_a'] == tags['val/3_true_flow' + scale] == tags['val/4_flow' + scale] == [1, 2]
+
+
+RECORDER = """#!/bin/sh
+# Stands for Python: writes down a call, and leaves a checkpoint where a training would.
+echo "$(basename "$1") $*" >> "$CALLS"
+while [ $# -gt 1 ]; do
+    if [ "$1" = --result ]; then mkdir -p "$2" && : > "$2/latest.ckpt-1.index"; fi
+    shift
+done
+"""
+
+
+@pytest.mark.parametrize('data, chain', [
+    ('DATA', [('C', ''), ('C-fine', 'C'), ('CS', 'C-fine'), ('CS-fine', 'CS'), ('CSS', 'CS-fine'), ('CSS-fine', 'CSS'),
+              ('CSS-ft-sd', 'CSS-fine'), ('SD', ''), ('fusion', 'CSS-ft-sd,SD'), ('fusion-fine', 'fusion')]),
+    ('photographs:MINE', [('C', ''), ('CS', 'C'), ('CSS', 'CS'), ('SD', ''), ('SD-on', 'SD'), ('fusion', 'CSS,SD-on')])])
+def test_each_stage_of_a_sequence_begins_with_the_nets_before_it(tmp_path, data, chain):
+    python, calls = tmp_path / 'python', tmp_path / 'calls'
+    python.write_text(RECORDER)
+    python.chmod(0o755)
+    subprocess.check_call(['sh', os.path.join(ROOT, 'tools', 'train_stages.sh'), data, 'OUT', '--log_step', '7'],
+                          cwd=str(tmp_path), env=dict(os.environ, PYTHON=str(python), CALLS=str(calls)))
+    calls = [line.split(' ') for line in calls.read_text().splitlines()]
+    trainings = [call for call in calls if call[0] == 'flownet2_train.py']
+    generated = [call[call.index('--textures') + 1] for call in calls if call[0] == 'make_synthetic.py']
+    assert generated == (['MINE'] * 3 if data == 'photographs:MINE' else [])
+    assert all(call[-2:] == ['--log_step', '7'] for call in trainings)
+    before = {name: 'OUT/%s/latest.ckpt-1.index' % name for name, _ in chain}
+    begun = [(call[call.index('--result') + 1], call[call.index('--pretrained') + 1]) for call in trainings]
+    assert begun == [('OUT/' + name, ','.join(before[one] for one in nets.split(',') if one)) for name, nets in chain]
