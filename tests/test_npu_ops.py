@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from script_runner import ROOT, WIDTH, save_net
+from dataset_files import write_pairs
+from script_runner import ROOT, WIDTH, run, save_net
 from src.data.samples import Batch
 from src.device.npu import Npu
 from src.device.npu_session import NpuOptions
@@ -30,10 +31,10 @@ BEGINS = {'Conv2D', 'Conv2DBackpropInput', 'Conv2DBackpropFilter', 'BiasAdd', 'B
 DELICATE = {'Square', 'Sqrt', 'SqrtGrad', 'SquaredDifference', 'L2Loss', 'Floor'}
 
 
-def needed(fetched):
-    """All operations that operations or tensors `fetched` need, but those that npu_bridge adds."""
-    graph = tf.get_default_graph()
-    names = [getattr(item, 'op', item).name for item in fetched]
+def needed(fetched, graph=None):
+    """All operations that operations, tensors or names `fetched` need, but those that npu_bridge adds."""
+    graph = graph or tf.get_default_graph()
+    names = [item if isinstance(item, str) else getattr(item, 'op', item).name for item in fetched]
     operations = [graph.get_operation_by_name(node.name)
                   for node in tf.graph_util.extract_sub_graph(graph.as_graph_def(), names).node]
     return [operation for operation in operations if '_stand_in' not in operation.node_def.attr]
@@ -129,6 +130,42 @@ def test_training_by_several(npu_bridge, eight):
         means = device.peers.mean([tf.placeholder(tf.float32, [3])])
         check('exchange', means)
         assert keeps_float32(means[0].op)
+
+
+def test_all_that_a_run_fetches(npu_bridge, eight, tmp_path, monkeypatch):
+    """What the NPU does not know, or is marked to be left out, comes before all that it runs, or after: never between,
+    for npu_bridge makes one graph of each run."""
+    fetched, run_session = {}, tf.Session.run
+
+    def recorded(session, fetches, *args, **kwargs):
+        options = session._config.graph_options.rewrite_options.custom_optimizers
+        if options and options[0].parameter_map['use_off_line'].b:
+            names = [getattr(item, 'name', item).split(':')[0] for item in tf.nest.flatten(fetches)]
+            fetched.setdefault(tuple(names), session.graph)
+        return run_session(session, fetches, *args, **kwargs)
+
+    net, pairs = save_net(tmp_path / 'S.ckpt'), write_pairs(tmp_path)
+    monkeypatch.setenv('RANK_ID', '0')
+    monkeypatch.setattr(tf.Session, 'run', recorded)
+    ended = run('flownet2_train', '--chip', 'npu', '--net', 'S', '--pretrained', net, '--dataset', tmp_path,
+                '--train_file', pairs, '--val_file', pairs, '--result', tmp_path / 'R', '--image_size', '48,48',
+                '--augment', 'none', '--batch_size', 1, '--train_step', 1, '--loss_scale', 1024)
+    assert (ended.status, ended.err) == (0, '')
+    types = set()
+    for names, graph in fetched.items():
+        after_npu, host_after = set(), set()
+        for operation in needed(names, graph) if names else []:
+            host = operation.type not in SUPPORTED or '_without_npu_compile' in operation.node_def.attr
+            types |= {operation.type} if host else set()
+            host = host or any(tensor.dtype.base_dtype == tf.string for tensor in operation.outputs)
+            sources = {tensor.op for tensor in operation.inputs} | set(operation.control_inputs)
+            if host and sources & (after_npu | host_after):
+                host_after.add(operation)
+            elif not host and operation.type not in ('Const', 'NoOp'):
+                assert not sources & host_after, operation.name
+                after_npu.add(operation)
+                assert operation.type not in BANNED
+    assert len(fetched) > 8 and types - {'Const'} == {'CheckNumerics', 'RestoreV2', 'SaveV2'}
 
 
 def test_validation_and_test(npu_bridge):

@@ -1,6 +1,6 @@
 """The processes that train together, one on each device: what they do with each other, whatever carries it.
 
-This is one process alone. collectives.py has several on CPUs and GPUs, npu.py several on NPUs.
+This is one process alone. collectives.py has several on CPUs and GPUs, npu_peers.py several on NPUs.
 """
 from src.tf import tf
 

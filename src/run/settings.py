@@ -39,6 +39,7 @@ class Settings:
     xla: bool
     precision_mode: str
     loss_scale: float
+    modify_mixlist: str
     pretrained: list  # paths of weights, each of which adds nets to the ones before
     resume_path: str
     result: str
