@@ -15,7 +15,7 @@ baselines() {  # baselines DATASET LIST: the EPE of zero flow and of OpenCV's DI
 train() {  # train STEPS: fine-tunes until that step, from where it was
     "$PYTHON" flownet2_train.py --chip cpu --pretrained default --dataset "chairs:$pairs" \
         --val_file "$pairs/val10.txt" --image_size 256,320 --batch_size 4 --learning_rates 1e-5 --train_step "$1" \
-        --save_step 25 --log_step 5 --num_workers 2 --result $run --resume_path $run
+        --save_step 20 --log_step 5 --num_workers 2 --result $run --resume_path $run
 }
 
 echo "--- 1 of 3: the flow of the sample pair"
@@ -28,9 +28,9 @@ echo "--- 2 of 3: the endpoint error on 50 generated pairs"
 sh validation.sh "chairs:$pairs" $pairs/val.txt default cpu --image_size 384,512 --result demo/validation
 baselines $pairs $pairs/val.txt
 
-echo "--- 3 of 3: fine-tuning for 25 steps, and going on for 25 more"
+echo "--- 3 of 3: fine-tuning for 20 steps, and going on for 20 more"
 head -n 10 $pairs/val.txt > $pairs/val10.txt
 baselines $pairs $pairs/val10.txt
-train 25
-train 50
+train 20
+train 40
 echo "The picture of the flow is demo/sample/0img0_flow.png, the metrics are in demo/validation, the run in $run."
