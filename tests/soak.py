@@ -2,8 +2,9 @@
 
     python3 tests/soak.py
 
-Memory at the end must be within 3 % of that after step 500; open files, threads and processes must stay as many. It
-prints the figures, and ends with status 1 if they grow.
+Memory at the end must be within 3 % of that after step 500. Open files, threads and processes must be as few as then:
+what comes and goes, such as a thread that copies a checkpoint, may be there or not when they are counted. It prints the
+figures, and ends with status 1 if they grow.
 """
 import argparse
 import csv
@@ -73,9 +74,11 @@ def watch(training, folder):
     return seen
 
 
-def median_between(seen, first, last):
-    """The median of each figure over the steps first...last."""
-    return [statistics.median(column) for column in zip(*[found for step, found in seen if first <= step <= last])]
+def between(seen, first, last):
+    """Each figure over the steps first...last: the median of memory, the least number of all that is counted."""
+    columns = zip(*[found for step, found in seen if first <= step <= last])
+    return [statistics.median(column) if name.startswith('MB') else min(column)
+            for name, column in zip(FIGURES, columns)]
 
 
 def main():
@@ -93,8 +96,8 @@ def main():
     print('%-12s' % 'steps' + ''.join('%14s' % name for name in FIGURES))
     for first in sorted({SETTLED, steps - window} | set(range(1000, steps, 1000))):
         print('%-12s' % ('%d–%d' % (first, first + window))
-              + ''.join('%14.1f' % figure for figure in median_between(seen, first, first + window)))
-    before, after = median_between(seen, SETTLED, SETTLED + window), median_between(seen, steps - window, steps)
+              + ''.join('%14.1f' % figure for figure in between(seen, first, first + window)))
+    before, after = between(seen, SETTLED, SETTLED + window), between(seen, steps - window, steps)
     grown = [name for name, old, new in zip(FIGURES, before, after)
              if new > old * (1 + GROWTH if name.startswith('MB') else 1)]
     sys.exit('grown: %s' % ', '.join(grown) if grown else 0)
