@@ -5,6 +5,7 @@ import json
 import os
 import re
 import tempfile
+import typing
 
 
 class InputError(ValueError):
@@ -18,7 +19,7 @@ class InputError(ValueError):
         return ''.join(char if char.isprintable() else repr(char)[1:-1] for char in super().__str__())
 
 
-def first_line(error):
+def first_line(error: Exception) -> str:
     """The first line of an error's message that says what is wrong, since those of libraries go on for pages.
 
     TensorFlow 2 begins with where in the code the graph was built.
@@ -56,7 +57,7 @@ def replacing(path):
             os.remove(temporary)
 
 
-def check_folder(path):
+def check_folder(path: str) -> None:
     """Makes sure, without leaving anything, that files can be written to the folder `path`, once it is made.
 
     Raises:
@@ -72,7 +73,7 @@ def check_folder(path):
         raise InputError('%s: not a folder that can be written (%s)' % (path, error.strerror or error))
 
 
-def make_folder(path):
+def make_folder(path: str) -> None:
     """Makes the folder `path` if it is missing, and makes sure that files can be written there.
 
     Raises:
@@ -130,18 +131,18 @@ class FolderLock:
         self._file = file
 
 
-def write_bytes(path, data):
+def write_bytes(path: str, data: bytes) -> None:
     """Writes bytes, or an array as it lies in memory; InputError if that cannot be written."""
     with replacing(path) as temporary:
         with open(temporary, 'wb') as file:
             file.write(data)
 
 
-def write_text(path, text):
+def write_text(path: str, text: str) -> None:
     """Writes a text file; InputError if it cannot be written."""
     write_bytes(path, text.encode('utf-8'))
 
 
-def write_json(path, content):
+def write_json(path: str, content: typing.Any) -> None:
     """Writes a dict as JSON; InputError if it cannot be written."""
     write_text(path, json.dumps(content, indent=2, sort_keys=True) + '\n')

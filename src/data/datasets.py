@@ -29,7 +29,7 @@ class GeneratedPair(typing.NamedTuple):
     occlusion = None  # no file of it, as in a Pair
 
 
-def read_list(list_file, folder, status='clean'):
+def read_list(list_file: str, folder: str, status: str = 'clean') -> typing.List[Pair]:
     """Reads a list of pairs, one a line: `image_a,image_b,flow`, relative paths.
 
     In a folder laid out as MPI Sintel's (clean/ or final/, flow/ and perhaps occlusions/, in it or under training/),
@@ -70,7 +70,7 @@ def list_lines(path):
     return lines
 
 
-def load(pair):
+def load(pair: typing.Union[Pair, GeneratedPair]) -> Sample:
     """Reads the files of a Pair into a Sample, or generates that of a GeneratedPair.
 
     A flow beyond the pair's max_motion is known only now that it is read, and the pair has its place in a batch; so it
@@ -96,7 +96,7 @@ def load_images(pair):
     return image_a, image_b
 
 
-def load_with_occlusion(pair):
+def load_with_occlusion(pair: typing.Union[Pair, GeneratedPair]) -> typing.Tuple[Sample, typing.Optional[np.ndarray]]:
     """Reads the files of a pair for a measurement: its Sample, and its occlusion map, bool (H, W), or None.
 
     Raises:

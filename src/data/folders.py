@@ -2,6 +2,7 @@
 import itertools
 import os
 import re
+import typing
 
 from src.files import InputError
 
@@ -11,7 +12,7 @@ FRAME = re.compile(r'(\d+)_(\d+)\.[a-z]+$')
 class Folder:
     """A folder, listed once: to ask the disk for every single file of a large set takes minutes."""
 
-    def __init__(self, *parts):
+    def __init__(self, *parts: str):
         self._path = os.path.join(*parts)
         try:
             self._names = frozenset(os.listdir(self._path))
@@ -21,7 +22,7 @@ class Folder:
                 path = os.path.dirname(path)
             raise InputError('%s: a folder of the data set that cannot be read (%s)' % (path, error.strerror))
 
-    def folders(self):
+    def folders(self) -> typing.List[str]:
         """The names of the folders in it, sorted."""
         return sorted(name for name in self._names if os.path.isdir(os.path.join(self._path, name)))
 
@@ -45,7 +46,7 @@ class Folder:
             raise InputError('%s: no files SEQUENCE_FRAME there' % self._path)
         return {sequence: list(frames) for sequence, frames in itertools.groupby(names, lambda name: _parts(name)[0])}
 
-    def file(self, name):
+    def file(self, name: str) -> str:
         """The path of a file in it; InputError if it is missing."""
         path = os.path.join(self._path, name)
         if name not in self._names:

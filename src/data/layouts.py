@@ -42,7 +42,7 @@ class Source(typing.NamedTuple):
     weight: float  # how often each of its pairs comes in an epoch
 
 
-def tell_kind(folder):
+def tell_kind(folder: str) -> str:
     """The kind of the data set in a folder, by the first layout that fits.
 
     Raises:
@@ -55,7 +55,7 @@ def tell_kind(folder):
                      % (folder, ', '.join('%s (%s)' % (_sought(kind), kind) for kind in LAYOUTS)))
 
 
-def find_pairs(source, split, status='clean', size=None):
+def find_pairs(source: Source, split: str, status: str = 'clean', size: typing.Optional[tuple] = None) -> list:
     """Lists the pairs of a Source.
 
     Args:

@@ -1,6 +1,7 @@
 """Several data sets as one: what --dataset says, and the order in which training sees their pairs."""
 import functools
 import os
+import typing
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from src.files import InputError
 LEAST_WEIGHT, MOST_WEIGHT = .001, 1000
 
 
-def parse_mixture(text):
+def parse_mixture(text: str) -> typing.List[Source]:
     """Reads `chairs:/data/FlyingChairs,things:/data/Things@0.5,synthetic:7`.
 
     The parts are separated by commas, so that no folder may have one in its name. What comes before the first colon
@@ -28,7 +29,8 @@ def parse_mixture(text):
     return [_source(part.strip()) for part in text.split(',')]
 
 
-def find_mixture(text, split, status='clean', size=None, list_file=''):
+def find_mixture(text: str, split: str, status: str = 'clean', size: typing.Optional[tuple] = None,
+                 list_file: str = '') -> 'Mixture':
     """Finds all that --dataset names; the arguments are those of layouts.find_pairs.
 
     Args:
@@ -68,7 +70,7 @@ class Mixture:
     comes being drawn by lot once and for all. So the share of a list among the samples is weight · its length.
     """
 
-    def __init__(self, lists, weights):
+    def __init__(self, lists: typing.List[list], weights: typing.List[float]):
         """Takes the lists, none of them empty, and their weights, above 0."""
         self._lists = lists
         self._shares = [weight * len(pairs) for weight, pairs in zip(weights, lists)]  # of an epoch, in pairs
@@ -76,16 +78,16 @@ class Mixture:
                       for index, (weight, pairs) in enumerate(zip(weights, lists))]
 
     @property
-    def pairs(self):
+    def pairs(self) -> list:
         """Every pair once, whatever its weight, in order: what a validation goes over."""
         return [pair for pairs in self._lists for pair in pairs]
 
     @property
-    def first_pairs(self):
+    def first_pairs(self) -> list:
         """The first pair of each list."""
         return [pairs[0] for pairs in self._lists]
 
-    def pair_at(self, seed, position):
+    def pair_at(self, seed: int, position: int) -> tuple:
         """The pair at a position, 0 and up, of the stream without end that `seed` (0...2^32 - 1) decides.
 
         It depends on the arguments alone, and threads may ask for any positions at once.

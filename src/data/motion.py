@@ -50,7 +50,8 @@ def heavy(rng, spread, power, limit, chance=1, count=None):
 
 # Matrices.
 
-def affine(centre, translation, turn=0, zoom=1, shear=0):
+def affine(centre: np.ndarray, translation: np.ndarray, turn: float = 0, zoom: float = 1,
+           shear: float = 0) -> np.ndarray:
     """The map that turns (by degrees), shears and zooms about `centre`, and then translates: (3, 3)."""
     cos, sin = np.cos(np.radians(turn)), np.sin(np.radians(turn))
     linear = zoom * np.array([[cos, -sin], [sin, cos]]) @ [[1, shear], [0, 1]]
@@ -67,16 +68,16 @@ def tilt(centre, slope):
     return affine(np.zeros(2), centre) @ matrix @ affine(np.zeros(2), -centre)
 
 
-def move(matrix, points):
+def move(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Where a motion takes points (N, 2) to: (N, 2)."""
     return (points @ matrix[:2, :2].T + matrix[:2, 2]) / (points @ matrix[2, :2] + matrix[2, 2])[:, None]
 
 
-def is_affine(matrix):
+def is_affine(matrix: np.ndarray) -> bool:
     return matrix[2, 0] == matrix[2, 1] == 0
 
 
-def at_time(motion, time):
+def at_time(motion: np.ndarray, time: float) -> np.ndarray:
     """The motion until `time`, where A is at 0 and B at 1: under an affine one every point goes straight and evenly.
 
     Not scaled to motion[2, 2] = 1, which is at the frame's corner: what tilts has its denominator near 1 on itself.
@@ -86,7 +87,7 @@ def at_time(motion, time):
 
 # Cameras and objects.
 
-def still(nearness):
+def still(nearness: float) -> np.ndarray:
     """The camera that does not move."""
     return np.eye(3)
 
@@ -144,7 +145,7 @@ def _large_body(rng, unit, centre, radius):
     return affine(centre, translation, turn, zoom, heavy(rng, .2, 2, .12, chance=.3)) @ tilt(centre, slope)
 
 
-def bounded(motion, centre, most):
+def bounded(motion: np.ndarray, centre: np.ndarray, most: float) -> np.ndarray:
     """The motion, followed by a translation that keeps `centre`, (2,), from going farther than `most` pixels."""
     step = move(motion, centre[None])[0] - centre
     excess = max(np.hypot(*step) - most, 0)

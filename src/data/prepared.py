@@ -11,9 +11,11 @@ import operator
 import os
 import re
 import shutil
+import typing
 
 import numpy as np
 
+from src.data.samples import Sample
 from src.files import InputError, make_folder, write_bytes, write_json
 from src.flow.known import MAX_SIDE, UNKNOWN, known
 from src.flow.resize import resize
@@ -23,7 +25,7 @@ PARTS = ('image', 'gt', 'occluded')
 STEM = re.compile(r'[0-9]{5,}$')
 
 
-def net_input(image_a, image_b, size):
+def net_input(image_a: np.ndarray, image_b: np.ndarray, size: typing.Tuple[int, int]) -> np.ndarray:
     """What the exported net reads of a pair.
 
     At the images' own size the net does with it what it does online. Else the resize comes before the net takes the
@@ -50,7 +52,7 @@ class Writer:
         InputError: the folder holds something else, or cannot be written.
     """
 
-    def __init__(self, folder, size):
+    def __init__(self, folder: str, size: typing.Tuple[int, int]):
         self._folder, self._size, self._pairs = folder, tuple(size), []
         if os.path.isdir(folder) and os.listdir(folder):
             if _content(folder).get('written_by') != WRITER:
@@ -62,7 +64,7 @@ class Writer:
         for part in PARTS:
             make_folder(os.path.join(folder, part))
 
-    def add(self, sample, scene, occluded=None):
+    def add(self, sample: Sample, scene: str, occluded: typing.Optional[np.ndarray] = None) -> None:
         """Adds a samples.Sample of a scene, with its occlusion map, bool (h, w) or None."""
         pair = {'stem': '%05d' % len(self._pairs), 'name': sample.name, 'scene': scene,
                 'size': list(sample.valid.shape), 'resized': sample.valid.shape != self._size,
@@ -74,7 +76,7 @@ class Writer:
             self._write('occluded', pair, occluded, np.uint8)
         self._pairs.append(pair)
 
-    def finish(self):
+    def finish(self) -> None:
         """Writes the index; without it the folder is not whole."""
         self._write_index()
 
@@ -85,7 +87,7 @@ class Writer:
         _write_index(self._folder, {'image_size': self._size, 'pairs': self._pairs})
 
 
-def withdraw(folder):
+def withdraw(folder: str) -> None:
     """Marks what a former Writer left in a folder as not whole, if there is any: the next run is to replace it."""
     if _content(folder).get('written_by') == WRITER:
         _write_index(folder, {'pairs': []})
@@ -102,7 +104,7 @@ class Prepared:
         InputError: no such folder, or one that is not whole.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: str):
         self._folder = folder
         path, content = os.path.join(folder, 'index.json'), _content(folder)
         if content.get('written_by') != WRITER or not content.get('pairs'):
@@ -112,7 +114,7 @@ class Prepared:
             raise InputError('%s: damaged, or changed since %s wrote it; run it (again)' % (path, WRITER))
         self.size = tuple(self.size)
 
-    def truth(self, pair):
+    def truth(self, pair: dict) -> tuple:
         """The truth of one of `pairs`: flow float32 (h, w, 2), valid bool (h, w), occluded bool (h, w) or None."""
         flow = self._read('gt', pair, '<f4', pair['size'] + [2])
         occluded = self._read('occluded', pair, np.uint8, pair['size']) > 0 if pair['occluded'] else None
@@ -122,7 +124,7 @@ class Prepared:
         return read_raw(_file(self._folder, part, pair), kind, shape)
 
 
-def read_raw(path, kind, shape):
+def read_raw(path: str, kind: str, shape: tuple) -> np.ndarray:
     """Reads a file of nothing but numbers of a `kind` (dtype): an array of `shape`; InputError if it is not that."""
     expected = functools.reduce(operator.mul, map(int, shape), np.dtype(kind).itemsize)
     try:

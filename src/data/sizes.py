@@ -1,4 +1,6 @@
 """The sizes of a dataset's pairs, found before the first one is trained on."""
+import typing
+
 from src.data.datasets import GeneratedPair
 from src.data.pipeline import check_holds, prefetch
 from src.flow.headers import image_size
@@ -6,7 +8,7 @@ from src.flow.headers import image_size
 WORKERS = 16  # threads, which wait for the disk most of the time
 
 
-def common_size(pairs, crop_size):
+def common_size(pairs: list, crop_size: typing.Tuple[int, int]) -> typing.Tuple[typing.Tuple[int, int], int]:
     """The largest size that all pairs can be cropped to.
 
     Args:

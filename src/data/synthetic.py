@@ -31,7 +31,9 @@ class SceneObject(typing.NamedTuple):
     motion: np.ndarray  # float64 (3, 3), pixels of A to pixels of B
 
 
-def generate(seed, size, textures=None, law='chairs', motion_blur=0):
+def generate(seed: typing.Union[int, typing.Sequence[int]], size: typing.Tuple[int, int],
+             textures: typing.Optional[typing.List[str]] = None, law: str = 'chairs',
+             motion_blur: float = 0) -> typing.Tuple[Sample, np.ndarray]:
     """One pair, wholly determined by the arguments (between versions of numpy and OpenCV, up to rounding).
 
     Args:

@@ -3,6 +3,8 @@
 A field is float32 (H, W) in 0...1; a texture is float32 (H, W, 3) in 0...255, BGR. Both are drawn from `rng`, a
 numpy RandomState, whose streams never change between versions of numpy.
 """
+import typing
+
 import cv2
 import numpy as np
 
@@ -10,7 +12,7 @@ import numpy as np
 SIGMA = 0.7
 
 
-def procedural(rng, size):
+def procedural(rng: np.random.RandomState, size: typing.Tuple[int, int]) -> np.ndarray:
     """A texture of two random kinds, with shading at large scale and noise at small ones: never flat, never regular.
 
     Args:
@@ -30,7 +32,7 @@ def procedural(rng, size):
     return _finished(cv2.transform(fields, np.array(colours, np.float32).T))  # (H, W, 3)
 
 
-def photograph(rng, size, image):
+def photograph(rng: np.random.RandomState, size: typing.Tuple[int, int], image: np.ndarray) -> np.ndarray:
     """A crop of a photograph, mirrored at random, at a random scale, which is larger where the photograph is small.
 
     Args:
@@ -51,7 +53,7 @@ def photograph(rng, size, image):
     return _finished(crop[:, ::rng.choice((-1, 1))].astype(np.float32))
 
 
-def whole_photograph(rng, size, image):
+def whole_photograph(rng: np.random.RandomState, size: typing.Tuple[int, int], image: np.ndarray) -> np.ndarray:
     """A photograph, mirrored at random, scaled so that it just covers `size`, (H, W): float32 (>= H, >= W, 3)."""
     scale = max(size[0] / image.shape[0], size[1] / image.shape[1])
     shape = [max(int(np.ceil(scale * side - 1e-6)), 1) for side in image.shape[1::-1]]  # (w, h)
@@ -59,7 +61,7 @@ def whole_photograph(rng, size, image):
     return _finished(image[:, ::rng.choice((-1, 1))].astype(np.float32))
 
 
-def flat(rng, size):
+def flat(rng: np.random.RandomState, size: typing.Tuple[int, int]) -> np.ndarray:
     """One colour or a soft slope of it, without any detail that would show a motion: float32 (H, W, 3)."""
     colour = _colour(rng)
     slope = rng.choice([0, rng.uniform(10, 60)]) * rng.uniform(-1, 1, 3)

@@ -3,6 +3,8 @@
 Baker et al., "A Database and Evaluation Methodology for Optical Flow", IJCV 2011: the hue is the direction, the
 saturation the length of the motion.
 """
+import typing
+
 import numpy as np
 
 from src.flow.known import known
@@ -13,7 +15,8 @@ ROWS = 16  # are drawn at a time: what is between flow and picture then stays in
 DARKENED = 0.75  # of the brightness is left where a motion exceeds the largest one shown
 
 
-def flow_to_color(flow, max_motion=None, valid=None):
+def flow_to_color(flow: np.ndarray, max_motion: typing.Optional[float] = None,
+                  valid: typing.Optional[np.ndarray] = None) -> np.ndarray:
     """Draws a flow.
 
     Args:
@@ -37,7 +40,7 @@ def flow_to_color(flow, max_motion=None, valid=None):
     return picture
 
 
-def largest_motion(flow, valid=None):
+def largest_motion(flow: np.ndarray, valid: typing.Optional[np.ndarray] = None) -> float:
     """The largest length in a flow (H, W, 2) among the valid pixels (H, W), in pixels; 0.0 if there is none."""
     drawn = _drawn(flow, valid)
     motions = flow if drawn.all() else flow[drawn]  # (H, W, 2) or (pixels, 2)

@@ -9,7 +9,7 @@ PNM_HEADER = re.compile(rb'P([56])' + 3 * rb'(?:\s|#[^\n]*\n)+(\d{1,9})' + rb'\s
 JPEG_MARKER = re.compile(rb'\xff([\x02-\xcf\xd9-\xfe])')  # neither the stuffed zeros nor the restarts inside a scan
 
 
-def is_complete_image(data):
+def is_complete_image(data: bytes) -> bool:
     """False if these bytes are a PNG, JPEG, binary PPM or PGM that is cut short; other formats are not looked into.
 
     Of a PNG the checksums are checked too.
@@ -24,7 +24,7 @@ def is_complete_image(data):
     return data[:2] not in (b'P5', b'P6') or _complete_pnm(data)
 
 
-def is_jpeg(data):
+def is_jpeg(data: bytes) -> bool:
     return data[:2] == b'\xff\xd8'
 
 

@@ -16,7 +16,7 @@ from src.memory.pool import read_bytes
 _one_jpeg = threading.Lock()  # at a time, so that what libjpeg prints is about that one
 
 
-def decode(path, flags):
+def decode(path: str, flags: int) -> np.ndarray:
     """The image at `path`, of any depth and size.
 
     Args:

@@ -1,4 +1,6 @@
 """What a flow says about its two images, as pictures: arrows, the warped image and its error, occlusion, the wheel."""
+import typing
+
 import cv2
 import numpy as np
 
@@ -10,7 +12,7 @@ NOTHING = (160, 60, 0)  # BGR of pixels at which there is nothing to compare: th
 CONSISTENT_SHARE, CONSISTENT_PIXELS = 0.01, 0.5  # of the forward-backward check, see `occluded`
 
 
-def arrows(image, flow, spacing=ARROW_SPACING):
+def arrows(image: np.ndarray, flow: np.ndarray, spacing: int = ARROW_SPACING) -> np.ndarray:
     """Draws the flow on its image: from every so many pixels an arrow to where that pixel moves.
 
     Args:
@@ -41,7 +43,7 @@ def arrows(image, flow, spacing=ARROW_SPACING):
     return picture
 
 
-def warp(image, flow):
+def warp(image: np.ndarray, flow: np.ndarray) -> typing.Tuple[np.ndarray, np.ndarray]:
     """Samples `image` bilinearly at (x + u, y + v), as the warp between the nets does (src/model/ops.py).
 
     Args:
@@ -74,7 +76,7 @@ def warp(image, flow):
     return sample.astype(np.float32, copy=False), inside
 
 
-def brightness_error(image, warped, inside):
+def brightness_error(image: np.ndarray, warped: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """How far an image is from the other one that was warped to it.
 
     Args:
@@ -92,7 +94,7 @@ def brightness_error(image, warped, inside):
     return picture
 
 
-def occluded(flow, backward):
+def occluded(flow: np.ndarray, backward: np.ndarray) -> np.ndarray:
     """Which pixels of the first image are hidden in the second: the forward-backward check.
 
     A pixel that is seen in both images comes back to where it was: with w its flow and w' the backward flow where w
@@ -116,7 +118,7 @@ def occluded(flow, backward):
     return ~(consistent & inside)
 
 
-def color_wheel(max_motion=None, size=256):
+def color_wheel(max_motion: typing.Optional[float] = None, size: int = 256) -> np.ndarray:
     """The legend of flow_to_color's pictures: each colour stands where the motion leads from the centre.
 
     Args:
@@ -140,7 +142,7 @@ def color_wheel(max_motion=None, size=256):
     return picture
 
 
-def beside(*pictures):
+def beside(*pictures: np.ndarray) -> np.ndarray:
     """Pictures uint8 (H, W, 3) of one size as one, from left to right, with even sides, as videos need them."""
     row = np.concatenate(pictures, axis=1)
     height, width = row.shape[:2]

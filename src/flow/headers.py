@@ -1,6 +1,7 @@
 """What image files tell beside their pixels: their size, without decoding them, and what a viewer makes of them."""
 import os
 import re
+import typing
 
 import cv2
 import numpy as np
@@ -18,7 +19,7 @@ PNG_HEADER = re.compile(rb'\x89PNG\r\n\x1a\n.{4}IHDR(.{4})(.{4})', re.S)  # widt
 JPEG_FRAME = b'\xc0\xc1\xc2\xc3\xc5\xc6\xc7\xc9\xca\xcb\xcd\xce\xcf'  # markers of segments that hold the size
 
 
-def image_size(path):
+def image_size(path: str) -> typing.Tuple[int, int]:
     """The (H, W) of what read_image returns; from the head of the file where that tells it: of a large dataset in
     seconds, not in minutes.
 
@@ -33,7 +34,7 @@ def image_size(path):
     return _pnm_size(head) or _png_size(head) or _jpeg_size(head) or read_image(path).shape[:2]
 
 
-def remarks(path, image):
+def remarks(path: str, image: np.ndarray) -> typing.List[str]:
     """What read_image has made of a file that its owner may not expect: a list of lines.
 
     Args:

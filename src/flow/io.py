@@ -7,6 +7,7 @@ import io
 import os
 import re
 import struct
+import typing
 
 import cv2
 import numpy as np
@@ -24,7 +25,7 @@ KITTI_LEAST, KITTI_MOST = -512, 512 - 1 / 64  # pixels that KITTI's 16-bit PNG h
 PFM_HEADER = re.compile(rb'(P[Ff])\s+([-+]?\d{1,18})\s+([-+]?\d{1,18})\s+([-+]?[\d.]+(?:[eE][-+]?\d+)?)(?:\r\n|\s)')
 
 
-def read_image(path):
+def read_image(path: str) -> np.ndarray:
     """Reads a PNG, JPEG, PPM or PGM image of 8 or 16 bits per channel.
 
     Returns:
@@ -45,7 +46,7 @@ def read_image(path):
     return image
 
 
-def check_size(name, image):
+def check_size(name: str, image: np.ndarray) -> None:
     """Raises an InputError if an image (H, W, …) is smaller than the networks can take."""
     height, width = image.shape[:2]
     if min(height, width) < MIN_SIDE:
@@ -53,14 +54,14 @@ def check_size(name, image):
                          % (name, height, width, MIN_SIDE, MIN_SIDE))
 
 
-def same_size(name_a, a, name_b, b):
+def same_size(name_a: str, a: np.ndarray, name_b: str, b: np.ndarray) -> None:
     """Raises an InputError that names both files if two arrays (H, W, …) differ in height or width."""
     if a.shape[:2] != b.shape[:2]:
         raise InputError('%s is %d x %d (height x width), but %s is %d x %d'
                          % ((name_a,) + a.shape[:2] + (name_b,) + b.shape[:2]))
 
 
-def write_image(path, image):
+def write_image(path: str, image: np.ndarray) -> None:
     """Writes uint8 (H, W, 3) BGR, uint8 (H, W) grey or, as PNG, uint16, in the format that the ending names.
 
     Raises:
@@ -75,7 +76,7 @@ def write_image(path, image):
     write_bytes(path, data)
 
 
-def read_mask(path):
+def read_mask(path: str) -> np.ndarray:
     """Reads an occlusion map, as MPI Sintel has them: bool (H, W), True where the image is not zero.
 
     Raises:
@@ -84,7 +85,7 @@ def read_mask(path):
     return decode(path, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH).any(axis=2)
 
 
-def read_flow(path):
+def read_flow(path: str) -> typing.Tuple[np.ndarray, np.ndarray]:
     """Reads a flow, and where it is known, in the format that the ending names: .flo, .pfm, .png (KITTI), .npz (VIPER).
 
     Returns:
@@ -104,7 +105,7 @@ def read_flow(path):
     return flow, valid
 
 
-def write_flow(path, flow, valid=None):
+def write_flow(path: str, flow: np.ndarray, valid: typing.Optional[np.ndarray] = None) -> None:
     """Writes a flow (H, W, 2) in the format that the ending names: .flo, .pfm, .png (KITTI) or .npy (np.load reads it).
 
     Args:
@@ -122,7 +123,7 @@ def write_flow(path, flow, valid=None):
         write(path, np.where(valid[..., None], flow, UNKNOWN))
 
 
-def read_flo(path):
+def read_flo(path: str) -> typing.Tuple[np.ndarray, np.ndarray]:
     """Reads Middlebury's .flo: magic, width, height, then u, v interleaved row by row, all little-endian.
 
     Returns:
@@ -140,13 +141,13 @@ def read_flo(path):
     return _floats(path, data, FLO_HEADER.size, '<f4', (height, width, 2))
 
 
-def write_flo(path, flow):
+def write_flo(path: str, flow: np.ndarray) -> None:
     """Writes a flow (H, W, 2) as .flo; InputError if it cannot be written."""
     height, width = _flow_size(flow)
     write_bytes(path, FLO_HEADER.pack(FLO_MAGIC, width, height) + np.asarray(flow, '<f4').tobytes())
 
 
-def read_pfm(path):
+def read_pfm(path: str) -> typing.Tuple[np.ndarray, np.ndarray]:
     """Reads a .pfm flow as FlyingThings3D has them: 'PF', size, scale (negative: little-endian), rows bottom-up.
 
     Returns:
@@ -169,7 +170,7 @@ def read_pfm(path):
     return flow
 
 
-def write_pfm(path, flow):
+def write_pfm(path: str, flow: np.ndarray) -> None:
     """Writes a flow (H, W, 2) as a little-endian .pfm, third channel 0; InputError if it cannot be written."""
     height, width = _flow_size(flow)
     rows = np.zeros((height, width, 3), '<f4')
@@ -177,7 +178,7 @@ def write_pfm(path, flow):
     write_bytes(path, b'PF\n%d %d\n-1.0\n' % (width, height) + rows.tobytes())
 
 
-def read_kitti_png(path):
+def read_kitti_png(path: str) -> typing.Tuple[np.ndarray, np.ndarray]:
     """Reads KITTI's 16-bit PNG: red and green are u and v as 64 (u + 512), blue is 0 where the flow is unknown.
 
     Returns:
@@ -196,7 +197,7 @@ def read_kitti_png(path):
     return flow, valid
 
 
-def write_kitti_png(path, flow, valid):
+def write_kitti_png(path: str, flow: np.ndarray, valid: np.ndarray) -> None:
     """Writes a flow (H, W, 2) and valid (H, W) as KITTI's 16-bit PNG, rounded to 1/64 pixel.
 
     Raises:

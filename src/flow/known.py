@@ -8,7 +8,7 @@ MAX_FLOW = 1e9  # pixels: Middlebury's bound, a motion beyond it stands for "unk
 UNKNOWN = 1e10  # what Middlebury's own files hold at unknown pixels
 
 
-def known(flow):
+def known(flow: np.ndarray) -> np.ndarray:
     """Where a flow (H, W, 2) is known: bool (H, W), False at NaN, infinity and beyond 1e9 pixels."""
     valid = pooled_empty(flow.shape[:2], np.bool_)
     with np.errstate(invalid='ignore'):

@@ -3,6 +3,8 @@
 Each metric is kept as a sum and its weight, by its name, so that images, batches and scenes add up by plain `+`; only
 `values` divides. Flows are taken at full resolution, sums are float64.
 """
+import typing
+
 import numpy as np
 
 EPE_PIXELS, EPE_IMAGES = 'EPE (pixels)', 'EPE (images)'  # mean over all pixels; over images, of each image's mean
@@ -21,7 +23,7 @@ class Sums(dict):
         return Sums({name: (total + other[name][0], weight + other[name][1]) for name, (total, weight) in self.items()})
 
 
-def sums(flow, truth, valid, occluded=None):
+def sums(flow: np.ndarray, truth: np.ndarray, valid: np.ndarray, occluded: typing.Optional[np.ndarray] = None) -> Sums:
     """Measures one image.
 
     The end-point error of a pixel is EPE = |flow - truth|; a prediction that is NaN or infinite has an infinite one
@@ -66,27 +68,27 @@ def sums(flow, truth, valid, occluded=None):
     return found
 
 
-def endpoint_error(flow, truth):
+def endpoint_error(flow: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """The end-point error of each pixel, float64 [...] of two flows [..., 2], in pixels; infinite where it is NaN."""
     error = _length(np.asarray(flow) - np.asarray(truth, np.float64))
     error[np.isnan(error)] = np.inf  # NaN would slip through every comparison
     return error
 
 
-def values(sums):
+def values(sums: Sums) -> typing.Dict[str, typing.Optional[float]]:
     """{metric: float} of Sums, in pixels, shares in percent; None without weight."""
     return {name: (100 if name in SHARES else 1) * total / weight if weight else None
             for name, (total, weight) in sums.items()}
 
 
-def format_value(name, value):
+def format_value(name: str, value: typing.Optional[float]) -> str:
     """A value of `values` as text: percent or pixels as the metric has them, '-' for None."""
     if value is None:
         return '-'
     return ('%.2f%%' if name in SHARES else '%.3f') % value
 
 
-def aligned(lines):
+def aligned(lines: typing.List[typing.List[str]]) -> str:
     """Lists of cells as text, the first column to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*lines)]
     form = '%%-%ds' % widths[0] + ''.join('  %%%ds' % width for width in widths[1:])
@@ -101,34 +103,34 @@ class Table:
         self._pairs = {}  # scene: int
 
     @property
-    def scenes(self):
+    def scenes(self) -> typing.List[str]:
         """The names of the scenes, in order of first appearance."""
         return list(self._sums)
 
-    def add(self, scene, sums):
+    def add(self, scene: str, sums: Sums) -> None:
         """Adds one pair's sums to a scene."""
         self._sums[scene] = self._sums.get(scene, Sums()) + sums
         self._pairs[scene] = self._pairs.get(scene, 0) + 1
 
-    def total(self):
+    def total(self) -> Sums:
         """The Sums over all pairs."""
         return sum(self._sums.values(), Sums())
 
-    def average_epe(self):
+    def average_epe(self) -> float:
         """The mean over pairs of each pair's mean EPE, in pixels; NaN if no pixel is valid."""
         error, images = self.epe_of_images()
         return error / images if images else float('nan')
 
-    def epe_of_images(self):
+    def epe_of_images(self) -> typing.Tuple[float, int]:
         """The sum over pairs of each pair's mean EPE, in pixels, and how many have one."""
         return self.total()[EPE_IMAGES]
 
-    def as_dict(self):
+    def as_dict(self) -> dict:
         """{'scenes': {scene: row}, 'all': row}, a row being {'pairs': int, name: float or None}, ready for JSON."""
         scenes = {scene: _row(self._pairs[scene], sums) for scene, sums in self._sums.items()}
         return {'scenes': scenes, 'all': _row(sum(self._pairs.values()), self.total())}
 
-    def format(self):
+    def format(self) -> str:
         """The table as aligned text: a row per scene, if there are several, and one in all; '-' where no value is."""
         table = self.as_dict()
         rows = list(table['scenes'].items()) if len(table['scenes']) > 1 else []

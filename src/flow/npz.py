@@ -1,5 +1,6 @@
 """VIPER's flows: .npz files with two arrays, u and v."""
 import io
+import typing
 import zipfile
 
 import numpy as np
@@ -11,7 +12,7 @@ from src.memory.pool import read_bytes
 MOST = 2048  # pixels: more than the images are wide; what is beyond it are outliers
 
 
-def read_npz(path):
+def read_npz(path: str) -> typing.Tuple[np.ndarray, np.ndarray]:
     """Reads a flow of VIPER (Richter et al., "Playing for Benchmarks", ICCV 2017).
 
     Returns:

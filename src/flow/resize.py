@@ -1,8 +1,10 @@
 """Resizing beside TensorFlow, with numpy alone, as the estimator does it: bilinear with half-pixel centres."""
+import typing
+
 import numpy as np
 
 
-def resize(image, size):
+def resize(image: np.ndarray, size: typing.Tuple[int, int]) -> np.ndarray:
     """Resizes an image (h, w, C), without smoothing it first, to `size` (H, W): float32 (H, W, C)."""
     image = np.asarray(image, np.float32)
     for axis in (0, 1):
@@ -11,7 +13,7 @@ def resize(image, size):
     return image
 
 
-def resize_flow(flow, size):
+def resize_flow(flow: np.ndarray, size: typing.Tuple[int, int]) -> np.ndarray:
     """Resizes a flow (h, w, 2), in pixels of that size, to `size` (H, W), in pixels of this: float32 (H, W, 2)."""
     height, width = flow.shape[:2]
     return resize(flow, size) * np.float32([size[1] / width, size[0] / height])

@@ -27,7 +27,7 @@ class SharedMemory:
         InputError: there is no room for it.
     """
 
-    def __init__(self, length):
+    def __init__(self, length: int):
         try:
             self.file = _memory_file(length)
             self.array = map_file(self.file.fileno(), length)
@@ -75,11 +75,11 @@ def _reserved(folder, length):
 class HostMemory:
     """Gives out memory for batches."""
 
-    def allocate(self, length):
+    def allocate(self, length: int) -> SharedMemory:
         """A SharedMemory of `length` bytes."""
         return SharedMemory(length)
 
-    def lock(self):
+    def lock(self) -> None:
         """Is called once, when all memory is allocated and a session has begun."""
 
 
@@ -92,15 +92,15 @@ class PageLocked(HostMemory):
         gpu: the number of the GPU whose context does it.
     """
 
-    def __init__(self, gpu):
+    def __init__(self, gpu: int):
         self._gpu, self._arrays = gpu, []
 
-    def allocate(self, length):
+    def allocate(self, length: int) -> SharedMemory:
         memory = super().allocate(length)
         self._arrays.append(memory.array)  # the driver must never see it unmapped
         return memory
 
-    def lock(self):
+    def lock(self) -> None:
         """Locks the pages of all that was allocated; where that fails it says so, and batches take longer."""
         context, device = ctypes.c_void_p(), ctypes.c_int()
         try:

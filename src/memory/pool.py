@@ -2,6 +2,7 @@
 import functools
 import operator
 import os
+import typing
 import weakref
 
 import numpy as np
@@ -18,7 +19,7 @@ class Lender:
         self._free = []  # tokens of loans that have ended
         self._tokens = {}  # id of each token: itself, which must live to be called
 
-    def has_free(self):
+    def has_free(self) -> bool:
         return bool(self._free)
 
     def take(self):
@@ -38,7 +39,7 @@ class Lender:
 _lenders = [Lender() for _ in range(64)]  # at n, of 2^n bytes: few, however many sizes the files of a dataset have
 
 
-def pooled_empty(shape, dtype):
+def pooled_empty(shape: tuple, dtype: typing.Any) -> np.ndarray:
     """As np.empty, `shape` a tuple of int, but on a boundary of 64 bytes and in memory of the pool.
 
     Any thread may call it.
@@ -53,7 +54,7 @@ def pooled_empty(shape, dtype):
     return _lenders[exponent].lend(memory, shape, dtype)
 
 
-def read_bytes(path):
+def read_bytes(path: str) -> memoryview:
     """Reads a file into memory of the pool.
 
     Returns:

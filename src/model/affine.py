@@ -23,13 +23,13 @@ class Affine(typing.NamedTuple):
         """How far points are moved, apply(x, y) − (x, y), without the digits that this difference would lose."""
         return self._replace(xx=self.xx - 1, yy=self.yy - 1).apply(x, y)
 
-    def compose(self, first):
+    def compose(self, first: 'Affine') -> 'Affine':
         """The map that takes points by `first` and then by this one."""
         xx, yx = self.apply_to_vector(first.xx, first.yx)
         xy, yy = self.apply_to_vector(first.xy, first.yy)
         return Affine(xx, xy, yx, yy, *self.apply(first.x0, first.y0))
 
-    def inverse(self):
+    def inverse(self) -> 'Affine':
         """The map back."""
         determinant = self.xx * self.yy - self.xy * self.yx
         back = Affine(xx=self.yy / determinant, xy=-self.xy / determinant, x0=0,
@@ -37,6 +37,6 @@ class Affine(typing.NamedTuple):
         x0, y0 = back.apply_to_vector(self.x0, self.y0)
         return back._replace(x0=-x0, y0=-y0)
 
-    def shifted(self, x, y):
+    def shifted(self, x, y) -> 'Affine':
         """The map followed by a translation."""
         return self._replace(x0=self.x0 + x, y0=self.y0 + y)

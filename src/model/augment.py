@@ -4,6 +4,7 @@ The parameters come from augment_draws.py, the colours change in augment_colours
 whole. (FlowNet 2.0, supplement; Caffe's DataAugmentation and FlowAugmentation layers; docs/spec.md, section 6.)
 """
 import math
+import typing
 
 import numpy as np
 
@@ -15,7 +16,8 @@ from src.tf import tf
 
 
 @keep_float32
-def augment(image_a, image_b, flow, valid, params, crop_size):
+def augment(image_a: tf.Tensor, image_b: tf.Tensor, flow: tf.Tensor, valid: tf.Tensor,
+            params: typing.Dict[str, tf.Tensor], crop_size: typing.Tuple[int, int]) -> tuple:
     """Augments a batch of pairs; neutral params leave the centre crop as it was, to the bit.
 
     Args:

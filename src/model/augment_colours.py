@@ -5,6 +5,8 @@ Images are planes here, float [N, 3, P], blue, green, red, 0…255, P pixels eac
 the first two dimensions, and a CPU takes the third in long strides. A step leaves a pair whose parameters are neutral
 as it was, to the bit.
 """
+import typing
+
 import numpy as np
 
 from src.model.augment_draws import identity
@@ -20,7 +22,7 @@ CHROMATIC = ('col_rotate',) + tuple(
     row + act for row in ('ladd', 'col1', 'col2', 'sat', 'lmult') for act in ('_pow', '_add', '_mult'))
 
 
-def colour_range(rows, batch):
+def colour_range(rows: tf.Tensor, batch: int) -> typing.Tuple[tf.Tensor, tf.Tensor]:
     """Where the colours of whole images lie along AXES, with colours of 0…1.
 
     Args:
@@ -37,7 +39,8 @@ def colour_range(rows, batch):
     return tf.transpose(mean)[..., None], tf.transpose(tf.maximum(highest, -lowest))[..., None]
 
 
-def chromatic(planes, image_range, params):
+def chromatic(planes: tf.Tensor, image_range: typing.Tuple[tf.Tensor, tf.Tensor],
+              params: typing.Dict[str, tf.Tensor]) -> tf.Tensor:
     """Changes brightness, saturation and hue along AXES.
 
     Args:
@@ -93,7 +96,7 @@ def _saturate_and_light(z, scale, unit, params):
     return z[0] * light, z[1] * light_and_saturation, z[2] * light_and_saturation
 
 
-def gamma_group(planes, params):
+def gamma_group(planes: tf.Tensor, params: typing.Dict[str, tf.Tensor]) -> tf.Tensor:
     """Changes tint, gamma, brightness and contrast a little: float [N, 3, P] → [N, 3, P]."""
     param = {name: params[name][:, None, None] for name in GAMMA_GROUP}  # [N, 1, 1]
     tinted = planes * tf.concat([param[name] for name in TINTS], axis=1)
@@ -105,7 +108,7 @@ def gamma_group(planes, params):
     return tf.where(_is_neutral(params, GAMMA_GROUP), planes, changed)
 
 
-def noise(shape, params):
+def noise(shape: typing.List[int], params: typing.Dict[str, tf.Tensor]) -> typing.Tuple[tf.Tensor, tf.Tensor]:
     """Gaussian noise for the images of both frames: two float [N, 3, P], `shape`, independent of each other.
 
     Each pair has a generator of its own, so that its noise is the same in whatever batch it comes. Box and Muller make

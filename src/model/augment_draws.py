@@ -31,15 +31,15 @@ class Table(typing.NamedTuple):
     second_colour: dict  # what the second frame undergoes on top; its spreads grow with the iterations
 
 
-def uniform(mean, spread):
+def uniform(mean: float, spread: float) -> Row:
     return Row('uniform', mean, spread, exp=False)
 
 
-def gaussian(mean, spread):
+def gaussian(mean: float, spread: float) -> Row:
     return Row('gaussian', mean, spread, exp=False)
 
 
-def exp(row):
+def exp(row: Row) -> Row:
     return row._replace(exp=True)
 
 
@@ -93,14 +93,15 @@ TABLES = {
 }
 
 
-def identity(batch):
+def identity(batch: int) -> typing.Dict[str, np.ndarray]:
     """The parameters that change nothing: {parameter: float32 [batch]}."""
     rows = {name: row for step in TABLES['paper'] for name, row in step.items()}
     params = {name: np.full(batch, 1 if row.exp else 0, np.float32) for name, row in rows.items()}
     return dict(params, noise_seed=np.zeros(batch, np.float32))
 
 
-def draw(rng, table, batch, source_size, crop_size, iteration):
+def draw(rng: np.random.RandomState, table: Table, batch: int, source_size: typing.Tuple[int, int],
+         crop_size: typing.Tuple[int, int], iteration: int) -> typing.Dict[str, np.ndarray]:
     """Draws the augmentation of one batch.
 
     Args:
@@ -130,12 +131,12 @@ def draw(rng, table, batch, source_size, crop_size, iteration):
     return {name: np.asarray(value, np.float32) for name, value in params.items()}
 
 
-def second_spread(iteration):
+def second_spread(iteration: float) -> float:
     """k(i): what the spreads of the second frame are multiplied by, 0.5 at first, 0.75 after HALF_LIFE, then to 1."""
     return 1 / (1 + 3. ** (-iteration / HALF_LIFE))
 
 
-def second_frame(params):
+def second_frame(params: dict) -> dict:
     """The geometry of the second frame, that of the first with its own on top, under the names of the first's."""
     return dict(
         params,
@@ -146,7 +147,8 @@ def second_frame(params):
     )
 
 
-def crop_to_source_affine(params, source_size, crop_size, library):
+def crop_to_source_affine(params: dict, source_size: typing.Tuple[int, int], crop_size: typing.Tuple[int, int],
+                          library: typing.Any) -> Affine:
     """The Affine from a pixel of the crop, counted from (w / 2, h / 2), to the place in the source that it shows.
 
     Args:

@@ -10,7 +10,7 @@ SIDE = 2 * (MAX_DISPLACEMENT // STRIDE) + 1  # 21 displacements a side
 CHANNELS = SIDE * SIDE  # 441
 
 
-def correlation(a, b):
+def correlation(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
     """Mean over channels of a(x) · b(x + d) for all displacements d (FlowNet, ICCV 2015, section 3).
 
     Channel iy·21 + ix is d = (2·(ix − 10), 2·(iy − 10)); b is zero outside its frame.
@@ -25,7 +25,7 @@ def correlation(a, b):
     return form(a, b)
 
 
-def stock_correlation(a, b):
+def stock_correlation(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
     """The form of stock operations with static shapes, for every device and every export.
 
     It is made of matrix products: all displacements are even, so the even and the odd columns never meet, and within
@@ -71,7 +71,7 @@ def _diagonal_band(products):
     return tf.reshape(flat, [count, rows, columns + 1])[:, :, :SIDE]
 
 
-def native_correlation(a, b):
+def native_correlation(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
     """The form of one op of our own (src/native), with a gradient; on a CPU or an NVIDIA GPU.
 
     Args:

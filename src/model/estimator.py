@@ -15,7 +15,7 @@ class Estimate(typing.NamedTuple):
     prediction: Prediction  # the net's own, at its size
 
 
-def network_size(size):
+def network_size(size: typing.Tuple[int, int]) -> typing.Tuple[int, int]:
     """The next multiples of 64 from (H, W) up: the size that the network works at."""
     return tuple(-(-side // MULTIPLE) * MULTIPLE for side in size)
 
@@ -55,7 +55,7 @@ def preprocess(image_a, image_b):
 
 
 @keep_float32
-def resize_flow(flow, from_size, to_size):
+def resize_flow(flow: tf.Tensor, from_size: typing.Tuple[int, int], to_size: typing.Tuple[int, int]) -> tf.Tensor:
     """Resizes [N, h, w, 2], in pixels of an image of `from_size`, to `to_size`, in pixels of that.
 
     The flow's own resolution may be another one than `from_size`: it is resized in one step.

@@ -15,7 +15,7 @@ def activate(x):
     return tf.nn.leaky_relu(x, LEAKY_SLOPE)
 
 
-def conv(x, name, channels, kernel=3, stride=1, linear=False):
+def conv(x: tf.Tensor, name: str, channels: int, kernel: int = 3, stride: int = 1, linear: bool = False) -> tf.Tensor:
     """Convolution, zero-padded by (kernel − 1) / 2 on every side as in Caffe, and a leaky ReLU.
 
     Args:
@@ -31,7 +31,7 @@ def conv(x, name, channels, kernel=3, stride=1, linear=False):
         return _bias_and_activate(conv2d(x, weights, stride), channels, linear)
 
 
-def deconv(x, name, channels, linear=False):
+def deconv(x: tf.Tensor, name: str, channels: int, linear: bool = False) -> tf.Tensor:
     """Transposed convolution, 4 × 4 at stride 2 with one pixel cropped on every side, [N, H, W, C] → [N, 2H, 2W, ·]."""
     depth = x.shape.as_list()[3]
     with tf.variable_scope(name):

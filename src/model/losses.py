@@ -30,7 +30,7 @@ def multiscale_loss(prediction, flow, valid):
 
 
 @keep_float32
-def weight_decay(variables):
+def weight_decay(variables: list) -> tf.Tensor:
     """Σ |w|² / 2 over the convolution weights among `variables`: no biases, no deconvolutions."""
     decayed = [v for v in variables
                if v.op.name.endswith('/weights') and not any(layer in v.op.name for layer in DECAYED)]

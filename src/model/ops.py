@@ -1,12 +1,14 @@
 """Operations without variables: resizes, warp, norm. Stock operations with static shapes, so that every device and
 every export takes them (Ascend knows no Range; its gathers fail on an index out of range)."""
+import typing
+
 import numpy as np
 
 from src.model.build_options import current_options, keep_float32
 from src.tf import tf
 
 
-def resize(x, size):
+def resize(x: tf.Tensor, size: typing.Tuple[int, int]) -> tf.Tensor:
     """Bilinear resize of [N, H, W, C] to `size` (H', W') with half-pixel centres."""
     if tuple(x.shape.as_list()[1:3]) == tuple(size):
         return x
@@ -14,28 +16,28 @@ def resize(x, size):
 
 
 @keep_float32
-def upsample4_bilinear(flow):
+def upsample4_bilinear(flow: tf.Tensor) -> tf.Tensor:
     """×4 bilinear with aligned corners [N, H, W, 2] → [N, 4H, 4W, 2]: how a flow reaches the next stacked net."""
     _, height, width, _ = flow.shape.as_list()
     return tf.image.resize_bilinear(flow, [4 * height, 4 * width], align_corners=True)
 
 
 @keep_float32
-def upsample4_nearest(flow):
+def upsample4_nearest(flow: tf.Tensor) -> tf.Tensor:
     """×4 nearest neighbour [N, H, W, 2] → [N, 4H, 4W, 2]: how a flow reaches the fusion net."""
     _, height, width, _ = flow.shape.as_list()
     return tf.image.resize_nearest_neighbor(flow, [4 * height, 4 * width])
 
 
 @keep_float32
-def channel_norm(x):
+def channel_norm(x: tf.Tensor) -> tf.Tensor:
     """Length of the vector at each pixel, [N, H, W, C] → [N, H, W, 1]; its gradient at 0 is 0, not infinite."""
     squares = tf.reduce_sum(tf.square(x), axis=3, keepdims=True)
     return tf.sqrt(tf.maximum(squares, 1e-20))
 
 
 @keep_float32
-def warp(image, flow):
+def warp(image: tf.Tensor, flow: tf.Tensor) -> tf.Tensor:
     """Samples `image` bilinearly at (x + u, y + v); differentiable in both arguments.
 
     The result is 0 where x + u is not in [0, W) or y + v not in [0, H); right of the last column and below the last

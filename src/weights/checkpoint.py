@@ -1,6 +1,9 @@
 """TensorFlow's checkpoints."""
 import os
 import re
+import typing
+
+import numpy as np
 
 from src.files import InputError, first_line
 from src.tf import tf
@@ -20,7 +23,7 @@ class Checkpoint(Weights):
         InputError: it is missing or damaged.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str):
         self.path = readable(_only_one(path) if os.path.isdir(path) else FILE_ENDING.sub('', path))
         if not os.path.isfile(self.path + '.index') and not os.path.isfile(self.path):
             raise InputError('%s.index: no such checkpoint; train one with flownet2_train.py, or put a published one '
@@ -33,13 +36,13 @@ class Checkpoint(Weights):
         except Exception as error:  # TensorFlow 1.15 and 2.x raise different kinds
             raise InputError('%s: not a checkpoint that can be read (%s)' % (self.path, first_line(error)))
 
-    def value(self, name):
+    def value(self, name: str) -> np.ndarray:
         try:
             return self._reader.get_tensor(name)
         except Exception as error:
             raise InputError('%s: %s cannot be read (%s)' % (self.path, name, first_line(error)))
 
-    def tensors(self, names):
+    def tensors(self, names: typing.List[str]) -> typing.List[tf.Tensor]:
         """By TensorFlow's own operation, straight into the memory that variables then keep; by way of Python, the
         650 MB of FlowNet2 would be copied twice, into new memory each time."""
         values = tf.raw_ops.RestoreV2(prefix=self.path, tensor_names=names, shape_and_slices=[''] * len(names),

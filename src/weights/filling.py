@@ -9,6 +9,7 @@ import typing
 from src.files import InputError
 from src.model.convolutions import cache_frozen_weights
 from src.tf import LOSS_SCALE, on_host, tf
+from src.weights.weights import Weights
 
 TRAINING_STATE = re.compile(r'(/Adam(_1)?|^global_step|^beta[12]_power|^%s/.*)$' % LOSS_SCALE)  # no part of a net
 
@@ -20,7 +21,7 @@ class Report(typing.NamedTuple):
     unused: list  # in the file, but not in the net
 
 
-def draw(session):
+def draw(session: tf.Session) -> None:
     """Gives all variables of the session's graph their initial values."""
     with session.graph.as_default():
         session.run(tf.global_variables_initializer())
@@ -49,7 +50,7 @@ def never_drawn(getter, *args, **kwargs):
     return getter(*args, **dict(kwargs, initializer=fed))
 
 
-def restore(session, weights, variables, complete):
+def restore(session: tf.Session, weights: Weights, variables: list, complete: bool) -> Report:
     """Gives `variables` their values from a weights.Weights. The biases of deconvolutions that are missing there are 0.
 
     Args:
@@ -108,7 +109,7 @@ def restore_parts(session, sources, variables, optional):
     return reports, missing
 
 
-def describe(weights, report):
+def describe(weights: Weights, report: Report) -> str:
     """The report as text, a line each; what was loaded by the nets it went to."""
     nets = collections.Counter('/'.join(name.split('/')[:-2]) for name in report.loaded)
     lines = ['%s%s: %d variables loaded' % (weights.path, weights.kind and ' (%s)' % weights.kind, len(report.loaded))]

@@ -19,7 +19,7 @@ class ForeignWeights(Weights):
         InputError: it is of none of these, damaged, or holds no net.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str):
         self.path = path
         try:
             self.kind, arrays, order = _arrays(Bytes.of_file(path))

@@ -4,11 +4,12 @@ import os
 from src.paths import SHIPPED, default_weights, weights_path
 from src.weights.checkpoint import FILE_ENDING, Checkpoint
 from src.weights.foreign import ForeignWeights
+from src.weights.weights import Weights
 
 _TABLE = b'\x57\xfb\x80\x8b\x24\x75\x47\xdb'  # what a checkpoint of TensorFlow's first format, one file, ends with
 
 
-def open_weights(path):
+def open_weights(path: str) -> Weights:
     """Opens a file of weights, of whatever format; prints the path if it is that of the default.
 
     Args:

@@ -3,6 +3,7 @@ import contextlib
 import os
 import re
 import shutil
+import typing
 
 from src.files import InputError, first_line
 from src.tf import tf
@@ -15,16 +16,16 @@ class Keeper:
     Must be made while the graph is still built: it adds the saving to it.
     """
 
-    def __init__(self, folder, net_variables, all_variables):
+    def __init__(self, folder: str, net_variables: list, all_variables: list):
         self._folder = readable(folder)
         self._best = tf.train.Saver(net_variables, max_to_keep=None)
         self._latest = tf.train.Saver(all_variables, max_to_keep=None)
 
-    def save_latest(self, session, step):
+    def save_latest(self, session: tf.Session, step: int) -> None:
         """Saves all that a run needs to go on."""
         self._save(session, self._latest, 'latest.ckpt-', str(step))
 
-    def save_if_best(self, session, epe):
+    def save_if_best(self, session: tf.Session, epe: float) -> bool:
         """Saves the net if its EPE (six digits) is below all that were saved before; tells whether it did."""
         found = [float(number) for number in _kept(self._folder, 'model-loss-', r'(\d+\.\d{6})\.ckpt')]
         better = round(epe, 6) < min(found, default=float('inf'))
@@ -67,7 +68,7 @@ def _told(folder):
         raise InputError('%s: the checkpoint cannot be written (%s)' % (folder, first_line(error)))
 
 
-def latest(folder):
+def latest(folder: str) -> typing.Optional[str]:
     """The prefix of the newest latest.ckpt-<step> in a folder, or None."""
     steps = [int(step) for step in _kept(folder, 'latest.ckpt-', r'(\d+)')]
     return os.path.join(folder, 'latest.ckpt-%d' % max(steps)) if steps else None

@@ -16,6 +16,7 @@ A net alone has no prefix; which it is, its layers tell.
 import collections
 import posixpath
 import re
+import typing
 
 import numpy as np
 
@@ -49,7 +50,7 @@ _LAYER = re.compile(r'^(conv_redir|(conv|interconv|deconv|predict_flow)[0-6]|con
 _IMAGES = {3: 1, 6: 2, 12: 3, 11: 1}  # input channels of a net's first layer: the images that they begin with
 
 
-def to_tensorflow(arrays, caffe_axes, rgb):
+def to_tensorflow(arrays: typing.Dict[str, Array], caffe_axes: bool, rgb: bool) -> tuple:
     """Names and orders others' arrays as this project does.
 
     Args:

@@ -2,13 +2,15 @@
 
 (protobuf.dev, "Encoding". Groups, which nobody writes any more, are refused.)
 """
+import typing
+
 from src.files import InputError
 from src.weights.mapped import Bytes
 
 VARINT, EIGHT_BYTES, SIZED, FOUR_BYTES = 0, 1, 2, 5  # wire types: a whole number; 8 bytes; bytes after their count; 4
 
 
-def fields(message: Bytes):
+def fields(message: Bytes) -> typing.Iterator[tuple]:
     """Yields the (number, wire type, value) of each field; a value is an int for VARINT, else Bytes.
 
     Raises:
@@ -33,7 +35,7 @@ def fields(message: Bytes):
         yield number, wire_type, value
 
 
-def varint(data: Bytes, at: int):
+def varint(data: Bytes, at: int) -> typing.Tuple[int, int]:
     """The number, 0...2^64 - 1, that begins at `at`, seven bits a byte from the lowest on; and where it ends.
 
     Raises:

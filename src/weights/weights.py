@@ -2,6 +2,7 @@
 import abc
 import collections
 import re
+import typing
 
 import numpy as np
 
@@ -28,10 +29,10 @@ class Weights(abc.ABC):
     kind = ''
 
     @abc.abstractmethod
-    def value(self, name):
+    def value(self, name: str) -> np.ndarray:
         """The array of a name of `shapes`; InputError if it cannot be read."""
 
-    def read(self, name, dtype):
+    def read(self, name: str, dtype: typing.Any) -> np.ndarray:
         """The array of a name, cast to `dtype`; InputError if it cannot be read, or holds other than finite numbers."""
         value = self.value(name)
         if value.dtype.kind in 'cOSU':
@@ -40,7 +41,7 @@ class Weights(abc.ABC):
             raise InputError('%s: %s holds NaN or infinity' % (self.path, name))
         return value.astype(dtype, copy=False)
 
-    def tensors(self, names):
+    def tensors(self, names: typing.List[str]) -> typing.List[tf.Tensor]:
         """Adds to the graph what reads the values of `names`: {name: tensor of its dtype and shape}.
 
         To run one fails with a tf.errors.OpError where the value cannot be read.
@@ -65,7 +66,7 @@ class Weights(abc.ABC):
             raise InputError('%s: %s could be any of %s' % (self.path, name, ', '.join(sorted(outer))))
         return max(inner, key=len) if inner else outer[0] if outer else None
 
-    def net(self):
+    def net(self) -> str:
         """The largest net whose last part is here: a name of networks.NETS.
 
         Raises:
@@ -76,7 +77,7 @@ class Weights(abc.ABC):
                 return net
         raise InputError('%s: holds no net of FlowNet2' % self.path)
 
-    def width(self):
+    def width(self) -> float:
         """The width of the nets in it, by the layer with most channels whose number in the paper is known.
 
         Raises:
@@ -99,7 +100,7 @@ class Weights(abc.ABC):
                 raise InputError('%s: holds nets of different widths (%s)' % (self.path, '; '.join(told)))
         return width
 
-    def step(self):
+    def step(self) -> int:
         """The number of training steps behind it; InputError if it holds a net alone."""
         if 'global_step' not in self.shapes:
             raise InputError('%s: holds no training state; --pretrained begins with its weights' % self.path)
