@@ -7,8 +7,7 @@ import cv2
 import numpy as np
 
 from src.files import InputError, is_text
-from src.flow.complete import PNM_HEADER
-from src.flow.decode import decode
+from src.flow.decode import PNM_HEADER, decode
 from src.flow.io import read_image
 from src.flow.quiet import quiet
 from src.memory.pool import read_bytes
