@@ -75,7 +75,8 @@ def test_the_whole_training_on_one(program):
     assert [name for name, _ in rows] == NAMES
     assert {**dict(rows), 'E2ETrainingTime': '', 'DeviceType': ''} == {
         'Network': 'FlowNet2', 'RankSize': '1', 'BatchSize': '4', 'DeviceType': '', 'CaseName': 'FlowNet2_bs4_1p_acc',
-        'ActualFPS': '10.00', 'TrainingTime': '380', 'ActualLoss': '4.5', 'E2ETrainingTime': '', 'TrainAccuracy': '3.125'}
+        'ActualFPS': '10.00', 'TrainingTime': '380', 'ActualLoss': '4.5', 'E2ETrainingTime': '',
+        'TrainAccuracy': '3.125'}
     assert (place / 'train_FlowNet2_bs4_1p_acc_loss.txt').read_text() == '5.5\n5\n4.5\n'
 
 

@@ -178,7 +178,7 @@ def test_validation_and_test(npu_bridge):
 
 
 def test_restored_weights_are_checked_on_the_host(npu_bridge, tmp_path, monkeypatch):
-    """What npu_bridge leaves to the host: what the NPU does not have, and what is marked; tf.device it does not heed."""
+    """npu_bridge leaves to the host what the NPU does not have, and what is marked; tf.device it does not heed."""
     net, fetched, run = save_net(tmp_path / 'S.ckpt'), [], tf.Session.run
     monkeypatch.setattr(tf.Session, 'run', lambda self, fetches, *args: (fetched.append(fetches),
                                                                          run(self, fetches, *args))[1])

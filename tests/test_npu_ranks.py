@@ -20,11 +20,12 @@ STEPS = 4
 
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):
-    """A folder with 8 pairs, a list of them, one of three, and the net that training begins with."""
+    """A folder with 8 pairs, a list of them, one of three, the last larger, and the net that training begins with."""
     folder = tmp_path_factory.mktemp('ranks')
     listed = write_pairs(folder, count=8)
+    write_pairs(folder / 'wide', count=1, size=(64, 128))
     with open(listed) as file:
-        write_list(folder / 'val.txt', file.read().split()[:3])
+        write_list(folder / 'val.txt', file.read().split()[:2] + ['wide/0_a.png,wide/0_b.png,wide/0.flo'])
     save_net(folder / 'net.ckpt')
     (folder / 'table.json').write_text(json.dumps(
         {'server_list': [{'device': [{'rank_id': str(rank)} for rank in range(8)]}]}))
@@ -61,9 +62,9 @@ def train(data, place, ranks, *flags, python=sys.executable, **environment):
 
 
 def runs(place, ranks):
-    """What each process ran on its NPU, without what saves, which rank 0 alone does."""
-    return [[line for line in (place / 'runs' / str(rank)).read_text().splitlines() if not line.startswith('save')]
-            for rank in range(ranks)]
+    """What each process had its NPU compile, in order, without what saves, which rank 0 alone does."""
+    return [list(dict.fromkeys(line for line in (place / 'runs' / str(rank)).read_text().splitlines()
+                               if not line.startswith('save'))) for rank in range(ranks)]
 
 
 def variables(folder):
@@ -93,7 +94,7 @@ def same_training(folder, other):
 
 def test_two_train_as_one_and_are_stopped_while_they_validate_and_go_on_elsewhere(npu_bridge, data, tmp_path):
     """The same steps as one process with the same pairs, though stopped, and resumed on a machine that has nothing but
-    what was copied to obs://; at any time both run the same on their NPUs."""
+    what was copied to obs://; at any time both have their NPUs compile the same."""
     ended = run('flownet2_train', '--chip', 'npu', '--result', tmp_path / 'one', *arguments(data, 1))
     assert (ended.status, ended.err) == (0, ''), ended.err
 
@@ -101,18 +102,18 @@ def test_two_train_as_one_and_are_stopped_while_they_validate_and_go_on_elsewher
     flags = ['--result', 'R', '--resume_path', 'R', '--train_url', 'obs://out']
     status, err, logs = train(data, place, 2, *flags, STAND_IN_AT_FLOW='stop 1')
     assert (status, err) == (130, '') and 'stopped at step 2' in logs[0], logs
-    first, second = [list(dict.fromkeys(names)) for names in runs(place, 2)]  # what is compiled
+    first, second = runs(place, 2)
     assert first == second
     shutil.rmtree(str(place / 'R'))  # another machine
     status, err, logs = train(data, place, 2, *flags)
     assert (status, err) == (0, ''), logs
     first, second = runs(place, 2)
-    assert first == second and len(first) > 10
+    assert first == second and len(first) > 8
     same_training(place / 'obs' / 'out', tmp_path / 'one')
 
 
 def test_one_that_is_killed_ends_all(data, tmp_path):
-    status, err, logs = train(data, tmp_path, 2, '--result', 'R', '--resume_path', '', STAND_IN_AT_FLOW='kill 5')
+    status, err, logs = train(data, tmp_path, 2, '--result', 'R', '--resume_path', '', STAND_IN_AT_FLOW='kill 7')
     assert status == 1 and err == 'run_npu_8p.sh: error: a process failed; see logs/train_*.log\n'
     assert int(tf.train.load_variable(latest(str(tmp_path / 'R')), 'global_step')) in (2, 4)  # it is whole
 

@@ -21,14 +21,18 @@ def common_size(pairs: list, crop_size: typing.Tuple[int, int]) -> typing.Tuple[
     Raises:
         InputError: a pair is smaller than crop_size, or its first image cannot be read.
     """
-    examples = _examples(pairs)
+    examples = size_examples(pairs)
     for size, name in examples.items():
         check_holds(name, size, crop_size)
     return tuple(min(sides) for sides in zip(*examples)), len(examples)
 
 
-def _examples(pairs):
-    """{(H, W): the name of the first pair of that size}."""
+def size_examples(pairs):
+    """{(H, W): the name of the first pair of that size}, in the order of the pairs, generated ones first.
+
+    Raises:
+        InputError: the first image of a pair cannot be read.
+    """
     examples = {pair.size: 'a generated pair' for pair in pairs if isinstance(pair, GeneratedPair)}
     paths = list(dict.fromkeys(pair.image_a for pair in pairs if not isinstance(pair, GeneratedPair)))
     for path, size in zip(paths, prefetch(image_size, paths, WORKERS, ahead=4 * WORKERS)):

@@ -56,8 +56,8 @@ class Npu(Device):
         several gradients with one of those among them; and scalars: a loss scale is beyond float16."""
         kept = {op.name for op in graph.get_operations() if KEPT in op.node_def.attr}
         for op in graph.get_operations():  # in the order in which they were made: inputs come first
-            gradient, shapes = GRADIENT.match(op.name), [output.shape.as_list() for output in op.outputs]
-            if (gradient and (gradient.group(1) in kept or shapes == [[]])
+            gradient = GRADIENT.match(op.name)
+            if (gradient and (gradient.group(1) in kept or [output.shape.rank for output in op.outputs] == [0])
                     or op.type == 'AddN' and any(x.op.name in kept for x in op.inputs)):
                 op._set_attr(KEPT, tf.AttrValue(i=1))
                 kept.add(op.name)

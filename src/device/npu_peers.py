@@ -8,7 +8,8 @@ from src.files import InputError
 from src.tf import tf
 
 NEEDED = ('RANK_ID', 'RANK_TABLE_FILE', 'ASCEND_DEVICE_ID', 'JOB_ID')  # of several processes
-WITHOUT_TABLE = ('CM_CHIEF_IP', 'CM_CHIEF_PORT', 'CM_CHIEF_DEVICE', 'CM_WORKER_SIZE', 'CM_WORKER_IP')  # CANN's other way
+# How CANN starts processes without a table.
+WITHOUT_TABLE = ('CM_CHIEF_IP', 'CM_CHIEF_PORT', 'CM_CHIEF_DEVICE', 'CM_WORKER_SIZE', 'CM_WORKER_IP')
 
 
 class Ranks(typing.NamedTuple):

@@ -33,7 +33,7 @@ class Settings:
     momentum: float
     momentum2: float
     weight_decay: float
-    chip: str  # as given; the next five are how it computes (opening.py, npu.py)
+    chip: str  # as given; the next six are how it computes (opening.py, npu_session.py)
     correlation: str
     precision: str
     xla: bool

@@ -6,7 +6,10 @@ import os
 import signal
 import typing
 
+import numpy as np
+
 from src.data.datasets import load
+from src.data.sizes import size_examples
 from src.files import FolderLock, InputError, check_folder, make_folder, write_json
 from src.device.peers import Peers
 from src.interrupts import asked, heard, noted, stop_wanted
@@ -39,6 +42,7 @@ class Run:
     barrier: tf.Operation  # ends when all processes run it
     scales_loss: bool  # Device.scales_loss
     val_pairs: list
+    val_blanks: list  # of several processes: an image of each size among them
     example_pairs: dict  # {'train', 'val': Sample}: the pairs whose flow is shown after each validation
     on_save: typing.Callable  # is called after each save and validation
 
@@ -128,12 +132,13 @@ def _build(settings, mixture, val_pairs, device, start, on_save):
     step = build_step(settings, feed.tensors, device)
     flownet = FlowNet(settings.net, settings.width, device.build_options)
     example_pairs = {'train': load(mixture.first_pairs[0]), 'val': load(val_pairs[0])}
-    for sample in example_pairs.values():
-        flownet.build(sample.valid.shape)
+    val_sizes = list(size_examples(val_pairs)) if device.ranks > 1 else []
+    for size in [sample.valid.shape for sample in example_pairs.values()] + val_sizes:
+        flownet.build(size)
     keeper = Keeper(settings.result, tf.trainable_variables(), tf.global_variables())
     return Run(settings, feed, step, flownet, keeper, device.peers, agreement, Exchange(device.peers, 3),
                device.peers.broadcast(tf.global_variables()), device.peers.barrier(), device.scales_loss, val_pairs,
-               example_pairs, on_save)
+               [np.zeros(size + (3,), np.uint8) for size in val_sizes], example_pairs, on_save)
 
 
 def _resumed(settings):
@@ -222,14 +227,15 @@ class _Loop:
     def _validate(self):
         """The EPE over the pairs of all processes, each of which measures its share.
 
-        All run the net equally often: NPUs that compile other graphs than the others do not find each other any more.
+        All run the net on all sizes first, in one order: NPUs that compile other graphs than the others, or in another
+        order, do not find each other any more.
         """
         run, (error, images) = self._run, (0, 0)
         rank, ranks = run.peers.rank, run.peers.ranks
+        for blank in run.val_blanks:
+            run.flownet(self._session, [blank], [blank])
         with contextlib.suppress(_Stopped):
             error, images = evaluate(self._flow_of, run.val_pairs[rank::ranks]).table.epe_of_images()
-            if rank >= len(run.val_pairs) % ranks > 0:  # a share that is one pair shorter
-                self._flow_of([run.example_pairs['val'].image_a], [run.example_pairs['val'].image_b])
         stops, error, images = run.exchange(self._session, [stop_wanted(), error, images])
         if stops:
             raise KeyboardInterrupt
