@@ -38,16 +38,15 @@ class Check:
         self.small, self.steps = args.chip == 'cpu', 10 if args.chip == 'cpu' else args.steps
         self.failed = []
 
-    def tool(self, *command):
-        subprocess.run([sys.executable] + [str(part) for part in command], cwd=ROOT, check=True,
-                       stdout=subprocess.DEVNULL)
-
     def prepare(self):
         """Pairs, and weights for the nets that the fusion is above."""
         shutil.rmtree(self.out, ignore_errors=True)
-        size, pairs = ('96,96', 40) if self.small else ('384,512', 400)
-        self.tool('tools/make_synthetic.py', '--out', self.out + '/set', '--pairs', pairs, '--val', 8, '--size', size)
-        self.tool('tools/draw_weights.py', '--out', self.out + '/drawn.ckpt', '--width', self.width())
+        size, pairs = ('96,96', '40') if self.small else ('384,512', '400')
+        tools = [['tools/make_synthetic.py', '--out', self.out + '/set', '--pairs', pairs, '--val', '8', '--size', size],
+                 ['tools/draw_weights.py', '--out', self.out + '/drawn.ckpt', '--width', self.width()]]
+        processes = [subprocess.Popen([sys.executable] + tool, cwd=ROOT, stdout=subprocess.DEVNULL) for tool in tools]
+        if any([process.wait() for process in processes]):
+            sys.exit('what the trainings need cannot be made')
         say('prepared')
 
     def width(self):
