@@ -12,9 +12,12 @@ from src.tf import tf
 
 @pytest.fixture
 def gpus(monkeypatch):
-    """A function that sets how many GPUs TensorFlow sees; none before."""
+    """A function that sets how many GPUs TensorFlow sees, none before; `taken` tells which are to be used, and how."""
     def see(count):
-        monkeypatch.setattr(tf.config.experimental, 'list_physical_devices', lambda kind: count * [kind])
+        monkeypatch.setattr(tf.config.experimental, 'list_physical_devices', lambda kind: list(range(count)))
+    see.taken = []
+    for name in ('set_visible_devices', 'set_memory_growth'):
+        monkeypatch.setattr(tf.config.experimental, name, lambda *arguments: see.taken.append(arguments))
     see(0)
     return see
 
@@ -36,7 +39,7 @@ def test_auto_prefers_a_gpu_and_an_npu_to_that(gpus, capsys, request):
 def test_one_of_several_gpus(gpus):
     gpus(2)
     assert open_device('gpu', 1).config.gpu_options.visible_device_list == '1'
-    with pytest.raises(InputError, match='--gpu_device 2: TensorFlow sees 2 GPU'):
+    with pytest.raises(InputError, match='GPU 2 .*: TensorFlow sees 2 GPU'):
         open_device('gpu', 2)
 
 

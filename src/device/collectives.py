@@ -9,7 +9,7 @@ from src.tf import tf
 
 JOB = 'worker'
 GROUP = 1  # the key of the one group that all processes are
-BUCKET = 2 ** 25  # bytes that travel at once: what is larger waits for all of it, what is smaller costs its round
+BUCKETS = {'grpc': 2 ** 25, 'nccl': 2 ** 28}  # bytes that travel at once; NCCL's time is that of the rounds
 
 
 class Collectives(Peers):
@@ -48,8 +48,11 @@ class Collectives(Peers):
                 variables, self._in_buckets(self._broadcast, [variable.read_value() for variable in variables]))]
         return tf.group(*assigned)
 
-    def explain(self):
+    def explain(self, error):
         self._watch.look()
+        if 'ollective' in error.message:
+            raise InputError('rank %d of %d: what the ranks compute together failed (%s): %s' % (
+                self.rank, self.ranks, self.carrier, ' '.join(error.message.split())[:300]))
 
     def leave(self):
         self._watch.stop()
@@ -59,7 +62,7 @@ class Collectives(Peers):
         these are on their way while others are computed; and one after the other, in all processes the same."""
         results, sent = [None] * len(tensors), []
         with tf.device(self._device):
-            for bucket in _buckets(tensors):
+            for bucket in _buckets(tensors, BUCKETS[self.carrier]):
                 with tf.control_dependencies(sent):
                     joined = collective(tf.concat([tf.reshape(tensors[index], [-1]) for index in bucket], axis=0))
                 parts = tf.split(joined, [tensors[index].shape.num_elements() for index in bucket])
@@ -82,12 +85,12 @@ class Collectives(Peers):
                     communication_hint='nccl' if self.carrier == 'nccl' else 'ring')
 
 
-def _buckets(tensors):
-    """Lists of indices of tensors of one type that are together of BUCKET bytes at most, if they are several."""
+def _buckets(tensors, most):
+    """Lists of indices of tensors of one type that are together of `most` bytes, unless it is one tensor."""
     buckets, size = [], 0
     for index in reversed(range(len(tensors))):
         length = tensors[index].shape.num_elements() * tensors[index].dtype.size
-        if not buckets or size + length > BUCKET or tensors[index].dtype != tensors[buckets[-1][0]].dtype:
+        if not buckets or size + length > most or tensors[index].dtype != tensors[buckets[-1][0]].dtype:
             buckets.append([])
             size = 0
         buckets[-1].append(index)

@@ -55,7 +55,7 @@ def open_device(chip, gpu_device=0, trained=(), npu_options=NpuOptions(), speed=
     Raises:
         InputError: the chip is not there, or its options do not go together.
     """
-    gpus = len(tf.config.experimental.list_physical_devices('GPU')) if chip in ('auto', 'gpu') else 0
+    gpus = tf.config.experimental.list_physical_devices('GPU') if chip in ('auto', 'gpu') else []
     if chip == 'auto':
         chip = 'npu' if importlib.util.find_spec('npu_bridge') else 'gpu' if gpus else 'cpu'
     _check(chip, speed)
@@ -64,8 +64,8 @@ def open_device(chip, gpu_device=0, trained=(), npu_options=NpuOptions(), speed=
         device, said = Npu(bool(trained), npu_options), ''
     elif chip == 'gpu':
         peers = _peers(chip, joining)
-        number = gpu_device + (peers.local_rank if gpus > 1 else 0)  # a launcher may show each process one GPU alone
-        _check_gpu(gpus, number)
+        number = gpu_device + (peers.local_rank if len(gpus) > 1 else 0)  # a launcher may show each its own alone
+        _take_gpu(gpus, number)
         device = Gpu(number, speed.precision, correlation, speed.xla, trained, peers)
         said = ', %s, %s correlation%s' % (_set_gpu_precision(speed.precision), correlation, ', XLA' * speed.xla)
     else:
@@ -101,13 +101,22 @@ def _check(chip, speed):
         raise InputError('--xla: needs a GPU, this is --chip %s' % chip)
 
 
-def _check_gpu(gpus, gpu_device):
-    """Raises an InputError unless TensorFlow sees the GPU."""
+def _take_gpu(gpus, number):
+    """Makes one of the GPUs that TensorFlow sees the only one in this process; InputError if it is not there.
+
+    What tf.data computes outside of sessions would else take the first GPU, and all of its memory.
+    """
     if not gpus:
         raise InputError('--chip gpu: TensorFlow %s sees no GPU; it needs the NVIDIA driver and CUDA libraries of its '
                          'version (TF_CPP_MIN_LOG_LEVEL=0 shows what it looks for)' % tf.VERSION)
-    if gpu_device >= gpus:
-        raise InputError('--gpu_device %d: TensorFlow sees %d GPU' % (gpu_device, gpus))
+    if number >= len(gpus):
+        raise InputError('GPU %d (--gpu_device, and the rank on this machine added): TensorFlow sees %d GPU'
+                         % (number, len(gpus)))
+    try:
+        tf.config.experimental.set_visible_devices([gpus[number]], 'GPU')
+        tf.config.experimental.set_memory_growth(gpus[number], True)
+    except RuntimeError as error:
+        raise InputError('GPU %d cannot be taken (%s)' % (number, error))
 
 
 def _choose_correlation(chip, wanted):

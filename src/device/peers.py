@@ -39,8 +39,12 @@ class Peers:
         """The operation that ends when all processes run it."""
         return tf.group(*self.mean([tf.zeros([1])]))
 
-    def explain(self):
-        """Is called after an error of the session: ends the process, with a line, if another one has ended."""
+    def explain(self, error):
+        """Is called after a tf.errors.OpError of the session; ends the process, with a line, if another one has ended.
+
+        Raises:
+            InputError: it is an error of what the processes do together.
+        """
 
     def leave(self):
         """Must be called when this process needs no other any more: from then on they may end."""

@@ -102,8 +102,8 @@ def _together(device):
     try:
         with device.peers.open_session(device.config) as session:
             yield session
-    except tf.errors.OpError:
-        device.peers.explain()
+    except tf.errors.OpError as error:
+        device.peers.explain(error)
         raise
     finally:
         device.peers.leave()
