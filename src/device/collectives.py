@@ -1,6 +1,7 @@
 """Several processes on TensorFlow's own collectives: rings through gRPC, or NCCL between GPUs."""
 import itertools
 import socket
+import threading
 
 from src.device.peers import Peers
 from src.device.watch import Watch
@@ -8,6 +9,7 @@ from src.files import InputError, first_line
 from src.tf import tf
 
 JOB = 'worker'
+PARTING = 10  # seconds
 GROUP = 1  # the key of the one group that all processes are
 BUCKETS = {'grpc': 2 ** 25, 'nccl': 2 ** 28}  # bytes that travel at once; NCCL's time is that of the rounds
 
@@ -27,16 +29,17 @@ class Collectives(Peers):
         self.carrier = carrier
         self._cluster, self._device, self._seconds = cluster, device, seconds
         self._keys = itertools.count(1)  # of collectives, in the order in which every process adds them
-        self._watch = Watch(cluster)
+        self._watch, self._server = Watch(cluster), None
 
     def open_session(self, config):
         task = '/job:%s/replica:0/task:' % JOB
         config.experimental.collective_group_leader = task + '0'
         config.experimental.collective_nccl = self.carrier == 'nccl'
         config.device_filters.append(task + str(self.rank))  # a session has the devices of its process alone
-        self._server = _server(self._cluster, config)
-        self._watch.wait(self._seconds)
-        self._watch.start()
+        if not self._server:  # the first session
+            self._server = _server(self._cluster, config)
+            self._watch.wait(self._seconds)
+            self._watch.start()
         return tf.Session(self._server.target, config=config)
 
     def mean(self, tensors):
@@ -53,6 +56,14 @@ class Collectives(Peers):
         if 'ollective' in error.message:
             raise InputError('rank %d of %d: what the ranks compute together failed (%s): %s' % (
                 self.rank, self.ranks, self.carrier, ' '.join(error.message.split())[:300]))
+
+    def part(self, session, barrier):
+        session.run(barrier)
+        self.leave()
+        # No process ends while another still watches it; nor waits for long for one that was killed just now.
+        last = threading.Thread(target=session.run, args=[barrier], daemon=True)
+        last.start()
+        last.join(PARTING)
 
     def leave(self):
         self._watch.stop()

@@ -46,5 +46,9 @@ class Peers:
             InputError: it is an error of what the processes do together.
         """
 
+    def part(self, session, barrier):
+        """Returns when all processes are here; from then on they may end. `barrier` is an operation of that name."""
+        session.run(barrier)
+
     def leave(self):
-        """Must be called when this process needs no other any more: from then on they may end."""
+        """Must be called when this process needs no other any more, before the session is closed."""

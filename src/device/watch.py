@@ -61,7 +61,7 @@ class Watch:
     def _look(self):
         for rank in self._others:
             if not self._listens(rank):
-                time.sleep(INTERVAL / 2)  # one that is too busy to answer at once is not taken for ended
+                time.sleep(INTERVAL)  # one that is too busy to answer at once is not taken for ended
                 if not self._listens(rank):
                     self._end(rank)
 

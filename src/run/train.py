@@ -99,14 +99,14 @@ def _train(settings, mixture, val_pairs, device, on_save, lock):
 @contextlib.contextmanager
 def _together(device):
     """The session that trains, on the device and with its peers."""
-    try:
-        with device.peers.open_session(device.config) as session:
+    with device.peers.open_session(device.config) as session:
+        try:
             yield session
-    except tf.errors.OpError as error:
-        device.peers.explain(error)
-        raise
-    finally:
-        device.peers.leave()
+        except tf.errors.OpError as error:
+            device.peers.explain(error)
+            raise
+        finally:
+            device.peers.leave()
 
 
 def _records(run, lock, done):
@@ -201,9 +201,9 @@ class _Loop:
         except KeyboardInterrupt:
             self._records.stop(self._session, self._done())
             if not asked():
-                self._session.run(run.barrier)
+                run.peers.part(self._session, run.barrier)
             raise
-        self._session.run(run.barrier)  # no process ends before rank 0 has saved
+        run.peers.part(self._session, run.barrier)  # when rank 0 has saved
 
     def _done(self):
         return int(self._session.run(self._run.step.global_step))
