@@ -55,7 +55,7 @@ def test_slurm():
 
 
 @pytest.mark.parametrize('environment, message', [
-    (slurm(3, 0), '--distribution=block'), (slurm(7, 0), 'SLURM_PROCID=7'), (slurm(0, 0, counts='2(x4'), 'do not fit'),
+    (slurm(3, 0), '--distribution=block'), (slurm(7, 0), 'SLURM_PROCID=7'), (slurm(0, 0, counts='2(x3)'), 'do not fit'),
     (slurm(0, 0, counts='x'), 'cannot be read'), (dict(slurm(0, 0), SLURM_JOB_ID=''), 'SLURM_JOB_ID: not set')])
 def test_slurm_that_does_not_fit(environment, message):
     with pytest.raises(InputError, match=message):

@@ -31,9 +31,13 @@ def workers(tmp_path_factory):
     folder = tmp_path_factory.mktemp('workers')
     processes = [subprocess.Popen([sys.executable, rank_worker.__file__, str(folder)], stderr=subprocess.PIPE,
                                   env=dict(os.environ, TF_CONFIG=config)) for config in tf_configs(2)]
-    for process in processes:
-        err = process.communicate(timeout=200)[1]
-        assert process.returncode == 0, err.decode()[-2000:]
+    try:
+        for process in processes:
+            err = process.communicate(timeout=500)[1]
+            assert process.returncode == 0, err.decode()[-2000:]
+    finally:
+        for process in processes:
+            process.kill()
     return folder
 
 
