@@ -3,8 +3,8 @@
     python3 tests/ranks_check.py
 
 on a machine with two NVIDIA GPUs and TensorFlow. It takes some five minutes, most of them XLA's, says what it has found
-as soon as it has, and ends with status 1 if something is wrong. All parts run at once but the benchmark of what needs no
-compilation, which comes last; what has not ended after --seconds is killed. `--chip cpu` tries the same in small.
+as soon as it has, and ends with status 1 if something is wrong. All parts run at once but the benchmark of the thin
+FlowNetC, which follows them; what has not ended after --seconds is killed. `--chip cpu` tries the same in small.
 """
 import concurrent.futures
 import csv
@@ -253,8 +253,6 @@ def main():
         for line in sorted(set(lines_of(check, 'C_amp_2', r'NCCL INFO (NCCL version|.*via |ncclCommInitRank.*COMPLETE)'
                                                          r'|by nccl')))[:6]:
             say('log of C_amp_2: ' + line)
-        if not check.small:
-            benchmark(check, 'benchmark_large', *large)
         benchmark(check, 'benchmark_thin', *thin, *([] if check.small else ['--xla', 'False,True']))
         for part in parts + [compiled] * bool(compiled):
             if part.exception():
