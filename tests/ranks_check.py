@@ -42,7 +42,8 @@ class Check:
         """Pairs, and weights for the nets that the fusion is above."""
         shutil.rmtree(self.out, ignore_errors=True)
         size, pairs = ('96,96', '40') if self.small else ('384,512', '400')
-        tools = [['tools/make_synthetic.py', '--out', self.out + '/set', '--pairs', pairs, '--val', '8', '--size', size],
+        tools = [['tools/make_synthetic.py', '--out', self.out + '/set', '--pairs', pairs, '--val', '8', '--size',
+                  size],
                  ['tools/draw_weights.py', '--out', self.out + '/drawn.ckpt', '--width', self.width()]]
         processes = [subprocess.Popen([sys.executable] + tool, cwd=ROOT, stdout=subprocess.DEVNULL) for tool in tools]
         if any([process.wait() for process in processes]):
@@ -133,8 +134,8 @@ def nets(check):
     kinds = [('amp', ['--precision', 'amp']), ('amp_xla', ['--precision', 'amp', '--xla', 'True'])]
     if check.small:
         kinds = [('fp32', [])]
-    stages = [('C', 16, ['--stage', 'C']), ('fusion', 8, ['--stage', 'fusion', '--pretrained',
-                                                         check.out + '/drawn.ckpt'])]
+    stages = [('C', 16, ['--stage', 'C']),
+              ('fusion', 8, ['--stage', 'fusion', '--pretrained', check.out + '/drawn.ckpt'])]
     last = [] if check.small else ['--gpu_device', 1]
     tasks = []
     for kind, how in kinds:
@@ -250,8 +251,8 @@ def main():
         if not check.small:
             parts.append(pool.submit(refused, check))
         concurrent.futures.wait(parts)
-        for line in sorted(set(lines_of(check, 'C_amp_2', r'NCCL INFO (NCCL version|.*via |ncclCommInitRank.*COMPLETE)'
-                                                         r'|by nccl')))[:6]:
+        pattern = r'NCCL INFO (NCCL version|.*via |ncclCommInitRank.*COMPLETE)|by nccl'
+        for line in sorted(set(lines_of(check, 'C_amp_2', pattern)))[:6]:
             say('log of C_amp_2: ' + line)
         benchmark(check, 'benchmark_thin', *thin, *([] if check.small else ['--xla', 'False,True']))
         for part in parts + [compiled] * bool(compiled):

@@ -270,8 +270,8 @@ def test_init_restore_broadcast_steps_in_this_order(npu_bridge, steps, eight, mo
     monkeypatch.setenv('RANK_ID', '0')
     train(tmp_path, loss_scale=1024, augment='paper')  # on the host, in a session of the CPU
     order = [name for name, _ in itertools.groupby(steps, lambda call: call[0])]
-    assert order == ['allreduce', 'npu_distributed_optimizer_wrapper', 'NPULossScaleOptimizer', 'allreduce', 'broadcast',
-                     'allreduce', 'step']  # the graph is whole before the first step
+    assert order == ['allreduce', 'npu_distributed_optimizer_wrapper', 'NPULossScaleOptimizer', 'allreduce',
+                     'broadcast', 'allreduce', 'step']  # the graph is whole before the first step
     ran = npu_bridge.exchange.ran
     kinds = [name for name, _ in itertools.groupby(tag.split('/')[0] for tag, _ in ran)]
     assert kinds[:2] == ['allreduce', 'broadcast'] and kinds[2] == 'allreduce' and kinds.count('broadcast') == 1
