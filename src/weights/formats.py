@@ -1,7 +1,7 @@
 """The one door to files of weights."""
 import os
 
-from src.paths import SHIPPED, default_weights, weights_path
+from src.paths import weights_path
 from src.weights.checkpoint import FILE_ENDING, Checkpoint
 from src.weights.foreign import ForeignWeights
 from src.weights.weights import Weights
@@ -10,7 +10,7 @@ _TABLE = b'\x57\xfb\x80\x8b\x24\x75\x47\xdb'  # what a checkpoint of TensorFlow'
 
 
 def open_weights(path: str) -> Weights:
-    """Opens a file of weights, of whatever format; prints the path if it is that of the default.
+    """Opens a file of weights, of whatever format.
 
     Args:
         path: the prefix of a TensorFlow checkpoint, or one of its files; a file of PyTorch, Caffe or NumPy; or
@@ -23,8 +23,6 @@ def open_weights(path: str) -> Weights:
         InputError: it is missing, damaged, or of no format that is known.
     """
     path = weights_path(path)
-    if path == default_weights():
-        print('weights: %s%s' % (path, ', which come with the project' if path.endswith(SHIPPED) else ''), flush=True)
     return Checkpoint(path) if _is_checkpoint(path) else ForeignWeights(path)
 
 
