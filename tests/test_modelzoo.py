@@ -1,5 +1,4 @@
 """What Ascend's ModelZoo starts and reads: test/train_*.sh, modelarts_entry_*.py, with a program in Python's place."""
-import json
 import os
 import subprocess
 import sys

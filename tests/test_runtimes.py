@@ -92,8 +92,8 @@ def test_a_package_that_is_not_installed_is_named_with_the_command(tmp_path, mon
 
 def test_what_another_engine_cannot_do_is_one_line(tmp_path, monkeypatch, pb, prepared, openvino):
     arguments = ['--pb', pb, '--image_path', prepared / 'image', '--output', tmp_path / 'out', '--runtime', 'openvino']
-    assert '--chip gpu: --runtime openvino is run, and compared, on the CPU' in fails('verify_pbmodel', *arguments,
-                                                                                     '--chip', 'gpu')
+    line = fails('verify_pbmodel', *arguments, '--chip', 'gpu')
+    assert '--chip gpu: --runtime openvino is run, and compared, on the CPU' in line
 
     def compile_model(*_):
         raise RuntimeError('No conversion rule for Conv2D\nand a page more')

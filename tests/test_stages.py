@@ -74,7 +74,8 @@ done
 @pytest.mark.parametrize('data, chain', [
     ('DATA', [('C', ''), ('C-fine', 'C'), ('CS', 'C-fine'), ('CS-fine', 'CS'), ('CSS', 'CS-fine'), ('CSS-fine', 'CSS'),
               ('CSS-ft-sd', 'CSS-fine'), ('SD', ''), ('fusion', 'CSS-ft-sd,SD'), ('fusion-fine', 'fusion')]),
-    ('photographs:MINE', [('C', ''), ('CS', 'C'), ('CSS', 'CS'), ('SD', ''), ('SD-on', 'SD'), ('fusion', 'CSS,SD-on')])])
+    ('photographs:MINE', [('C', ''), ('CS', 'C'), ('CSS', 'CS'), ('SD', ''), ('SD-on', 'SD'),
+                          ('fusion', 'CSS,SD-on')])])
 def test_each_stage_of_a_sequence_begins_with_the_nets_before_it(tmp_path, data, chain):
     python, calls = tmp_path / 'python', tmp_path / 'calls'
     python.write_text(RECORDER)
