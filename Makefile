@@ -1,5 +1,5 @@
 # make demo: sets everything up, infers a sample pair's flow, measures generated pairs and fine-tunes for a minute.
-# make test: sets everything up and runs the tests.
+# make test: sets everything up and runs the tests, by two processes; JOBS=1 by one.
 # make fuzz: reads files that are made wrong, for a minute or for SECONDS=600 (tests/fuzz/__main__.py).
 # PYTHON=python3.11 (say) chooses the interpreter; each has its own environment under .venv/.
 
@@ -14,8 +14,10 @@ demo: venv
 	$(VENV)/bin/python -m src.native.build || echo "no native correlation: the demo goes on with stock operations"
 	PYTHON=$(CURDIR)/$(VENV)/bin/python sh tools/demo.sh
 
+# Each file's tests stay in one process, in their order: they share what they prepare.
+JOBS := 2
 test: venv
-	$(VENV)/bin/python -m pytest tests
+	$(VENV)/bin/python -m pytest tests -n $(JOBS) --dist loadfile
 
 SECONDS := 60
 fuzz: venv
