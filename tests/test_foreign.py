@@ -147,9 +147,9 @@ def refused(tmp_path, data, seconds=5):
     """The line by which a file of these bytes is refused, in bounded time."""
     path = tmp_path / 'hostile'
     path.write_bytes(data)
-    began = time.time()
+    began = time.process_time()  # what others take of the machine is not counted
     line = message(read_foreign, str(path))
-    assert time.time() - began < seconds and line.startswith(str(path) + ': ')
+    assert time.process_time() - began < seconds and line.startswith(str(path) + ': ')
     return line
 
 

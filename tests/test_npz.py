@@ -35,4 +35,4 @@ def test_a_damaged_npz_is_one_line(tmp_path):
 
 
 def test_no_npz_is_written(tmp_path):
-    assert 'ends in .flo, .pfm or .png' in message(write_flow, str(tmp_path / 'flow.npz'), np.zeros((4, 5, 2)))
+    assert 'ends in .flo, .pfm, .npy or .png' in message(write_flow, str(tmp_path / 'flow.npz'), np.zeros((4, 5, 2)))
