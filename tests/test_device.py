@@ -124,3 +124,8 @@ def test_what_every_device_has(gpus, npu_bridge, chip):
             session.run(tf.global_variables_initializer())
             session.run([opened.peers.broadcast(tf.global_variables()), opened.peers.barrier()])
             assert session.run(weight) == 1
+
+
+def test_graph_optimizers_are_for_training_alone_on_a_cpu():
+    for trained, off in (((), True), (('',), False)):
+        assert open_device('cpu', trained=trained).config.graph_options.rewrite_options.disable_meta_optimizer == off

@@ -59,11 +59,15 @@ class Cpu(Device):
     Args:
         correlation: 'graph' or 'native'.
         peers: peers.Peers; those on the same machine share its cores.
+        training: whether graphs train. Else they are run as they were built: what TensorFlow's graph optimizers take
+            to rewrite FlowNet2, a second of a core, is not won back; not in any number of runs, measured on both
+            TensorFlows, thin and at full width.
     """
     chip = 'cpu'
 
-    def __init__(self, correlation='graph', peers=Peers()):
+    def __init__(self, correlation='graph', peers=Peers(), training=False):
         config = tf.ConfigProto(device_count={'GPU': 0}, allow_soft_placement=True)
+        config.graph_options.rewrite_options.disable_meta_optimizer = not training
         if peers.local_ranks > 1:
             config.intra_op_parallelism_threads = max(len(os.sched_getaffinity(0)) // peers.local_ranks, 1)
         super().__init__(config, BuildOptions(correlation=correlation, portable_ops=False, conv_as_1x1_sum=True),

@@ -70,7 +70,8 @@ def open_device(chip, gpu_device=0, trained=(), npu_options=NpuOptions(), speed=
         said = ', %s, %s correlation%s' % (_set_gpu_precision(speed.precision), correlation, ', XLA' * speed.xla)
     else:
         _keep_cpu_memory()
-        device, said = Cpu(correlation, _peers(chip, joining)), ', fp32, %s correlation' % correlation
+        device = Cpu(correlation, _peers(chip, joining), bool(trained))
+        said = ', fp32, %s correlation' % correlation
     if device.ranks > 1:
         said += ', rank %d of %d by %s' % (device.rank, device.ranks, device.peers.carrier)
     print('chip: %s (TensorFlow %s)%s' % (chip, tf.VERSION, said), flush=True)
