@@ -70,7 +70,7 @@ def test_another_engine_is_compared_with_tensorflow_and_timed_beside_it(pb, prep
     outputs, printed = outputs_of(pb, prepared, '--runtime', 'openvino')
     found = flows(outputs)
     np.testing.assert_allclose(found[:, 32:], expected[:, 32:], atol=1e-4)
-    np.testing.assert_allclose(found[:, :32], expected[:, :32] + (3, 4), atol=1e-5)
+    np.testing.assert_allclose(found[:, :32], expected[:, :32] + (3, 4), atol=1e-4)
     motion = re.search(r'^openvino 2099.1 differs from TensorFlow %s by 2.5 pixels in the mean, 5 at most '
                        r'\(the largest motion is (\S+)\)$' % tf.VERSION, printed, re.M).group(1)
     assert abs(float(motion) - np.hypot(*expected.transpose(3, 0, 1, 2)).max()) < .006
