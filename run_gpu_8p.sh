@@ -6,6 +6,7 @@
 # PORT + 1, …. With --chip cpu it runs on the CPU. Several machines: docs/training.md.
 root=$(dirname "$0")
 . "$root/tools/python.sh"
+. "$root/tools/fine_tune.sh"
 . "$root/tools/ranks.sh"
 RANK_SIZE=${RANK_SIZE:-8} port=${PORT:-$((12000 + $$ % 1250 * 16))} workers='' rank=0
 while [ "$rank" -lt "$RANK_SIZE" ]; do
@@ -16,10 +17,6 @@ done
 start_rank() {
     export TF_CONFIG="{\"cluster\": {\"worker\": [$workers]}, \"task\": {\"type\": \"worker\", \"index\": $1}}"
     shift
-    exec "$python" "$root/flownet2_train.py" --chip gpu --gpu_device "${FIRST_DEVICE:-0}" \
-        --dataset "$root/data/sintel" \
-        --train_file "$root/data/sintel/train.txt" --val_file "$root/data/sintel/val.txt" \
-        --pretrained default \
-        --result "$root/result" --resume_path "$root/result" "$@"
+    fine_tune gpu --gpu_device "${FIRST_DEVICE:-0}" "$@"
 }
 run_ranks "$@"

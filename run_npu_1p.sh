@@ -4,8 +4,6 @@
 # and --train_url: then data, lists and checkpoint are looked for in the first, and results go to the second.
 root=$(dirname "$0")
 . "$root/tools/python.sh"
+. "$root/tools/fine_tune.sh"
 export RANK_SIZE=1 RANK_ID=0 JOB_ID="${JOB_ID:-10087}" ASCEND_DEVICE_ID="${ASCEND_DEVICE_ID:-0}"
-exec "$python" "$root/flownet2_train.py" --chip npu --dataset "$root/data/sintel" \
-    --train_file "$root/data/sintel/train.txt" --val_file "$root/data/sintel/val.txt" \
-    --pretrained default \
-    --result "$root/result" --resume_path "$root/result" "$@"
+fine_tune npu "$@"

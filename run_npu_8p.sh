@@ -6,6 +6,7 @@
 # HCCL's own time-outs, 120 s for the first meeting and 30 minutes for a step, are too short for a slow compilation.
 root=$(dirname "$0")
 . "$root/tools/python.sh"
+. "$root/tools/fine_tune.sh"
 . "$root/tools/ranks.sh"
 export RANK_SIZE="${RANK_SIZE:-8}" JOB_ID="${JOB_ID:-10087}" RANK_TABLE_FILE
 export HCCL_CONNECT_TIMEOUT="${HCCL_CONNECT_TIMEOUT:-1800}" HCCL_EXEC_TIMEOUT="${HCCL_EXEC_TIMEOUT:-7200}"
@@ -17,9 +18,6 @@ fi
 start_rank() {
     export RANK_ID="$1" ASCEND_DEVICE_ID="$(($1 + ${FIRST_DEVICE:-0}))"
     shift
-    exec "$python" "$root/flownet2_train.py" --chip npu --dataset "$root/data/sintel" \
-        --train_file "$root/data/sintel/train.txt" --val_file "$root/data/sintel/val.txt" \
-        --pretrained default \
-        --result "$root/result" --resume_path "$root/result" "$@"
+    fine_tune npu "$@"
 }
 run_ranks "$@"

@@ -27,7 +27,7 @@ def clone(tmp_path):
         name = script.split()[0]
         (clone / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(os.path.join(ROOT, name), str(clone / name))
-    for name in ('python.sh', 'ranks.sh'):
+    for name in ('fine_tune.sh', 'python.sh', 'ranks.sh'):
         shutil.copy(os.path.join(ROOT, 'tools', name), str(clone / 'tools'))
     program(tmp_path / 'bin' / 'python3', 'echo python3 >> "$TOLD"; exit 3\n')
     return clone
