@@ -1,6 +1,5 @@
 """What a device is to all that builds and runs graphs; CPUs and NVIDIA GPUs. (npu.py: NPUs; opening.py chooses.)"""
 import abc
-import os
 
 from src.device.optimizers import Adam, LossScaledAdam
 from src.device.peers import Peers
@@ -69,7 +68,7 @@ class Cpu(Device):
         config = tf.ConfigProto(device_count={'GPU': 0}, allow_soft_placement=True)
         config.graph_options.rewrite_options.disable_meta_optimizer = not training
         if peers.local_ranks > 1:
-            config.intra_op_parallelism_threads = max(len(os.sched_getaffinity(0)) // peers.local_ranks, 1)
+            config.intra_op_parallelism_threads = peers.cores()
         super().__init__(config, BuildOptions(correlation=correlation, portable_ops=False, conv_as_1x1_sum=True),
                          peers=peers)
 

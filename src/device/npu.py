@@ -35,7 +35,7 @@ class Npu(Device):
         super().__init__(session_config(training, options, ranks.ranks),
                          BuildOptions(keep_float32_scope=self._bridge.npu_scope.keep_dtype_scope),
                          peers=HcclPeers(self._bridge, ranks))
-        self.host_config = host_config(ranks.local_ranks)
+        self.host_config = host_config(self.peers.cores())
 
     def adam(self, learning_rate, beta1, beta2):
         """The optimizer with gradients that are the means over all NPUs, and with a loss scale."""

@@ -82,11 +82,10 @@ def session_config(training, options, ranks):
     return config
 
 
-def host_config(processes):
-    """The tf.ConfigProto of a session on the CPU beside that of the NPU, in one of so many processes of this machine,
-    each of which takes its share of the cores."""
+def host_config(cores):
+    """The tf.ConfigProto of a session on the CPU beside that of the NPU, which takes so many cores."""
     config = tf.ConfigProto()
-    config.intra_op_parallelism_threads = max(1, len(os.sched_getaffinity(0)) // processes)
+    config.intra_op_parallelism_threads = cores
     _npu_optimizer(config)['use_off_line'].b = False  # some npu_bridge makes one of the NPU of any other
     return config
 

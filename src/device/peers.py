@@ -2,6 +2,8 @@
 
 This is one process alone. collectives.py has several on CPUs and GPUs, npu_peers.py several on NPUs.
 """
+import os
+
 from src.tf import tf
 
 
@@ -18,6 +20,10 @@ class Peers:
     """
     rank, ranks = local_rank, local_ranks = 0, 1
     carrier = None
+
+    def cores(self):
+        """How many of this machine's cores are this process's share."""
+        return max(len(os.sched_getaffinity(0)) // self.local_ranks, 1)
 
     def open_session(self, config):
         """The tf.Session that trains, with a tf.ConfigProto; waits for the others. All readers must have been started.
