@@ -57,8 +57,8 @@ class Comparison:
 
     def better(self):
         """How many of the common pairs each result has the smallest EPE of, alone."""
-        return [sum(epes.count(min(epes)) == 1 and epes[place] == min(epes) for _, epes, _ in self.rows
-                    if None not in epes) for place in range(len(self.labels))]
+        return [sum(None not in epes and _is_best(epes, place) for _, epes, _ in self.rows)
+                for place in range(len(self.labels))]
 
     def measured(self):
         """The names of the metrics that any of the results has."""
