@@ -21,7 +21,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path[:0] = [ROOT, os.path.join(ROOT, 'tests')]
 
-from script_runner import children
+from script_runner import children, processes_by_rank
 from src.run import flags
 
 FIGURES = ('loss', 'epe', 'gradient_norm')
@@ -187,10 +187,10 @@ def killed(check):
     process = long(2, 10 ** 6)
     while step() < check.steps and process.poll() is None and time.monotonic() < check.end:
         time.sleep(.05)
-    ranks = [pid for pid in children(process.pid) if b'flownet2_train.py' in command_of(pid)]
-    os.kill(ranks[1], signal.SIGKILL)
+    first, second = processes_by_rank(process.pid, 2)
+    os.kill(second, signal.SIGKILL)
     since = time.monotonic()
-    while ranks[0] in children(process.pid) and time.monotonic() - since < 60:
+    while first in children(process.pid) and time.monotonic() - since < 60:
         time.sleep(.02)
     seconds = time.monotonic() - since
     lines = lines_of(check, 'killed', r'^flownet2_train.py: error:')
@@ -206,14 +206,6 @@ def killed(check):
         say('resumed with %d: from step %d to %d, loss %s and %s' % (
             ranks, before, last, check.rows('killed')[before]['loss'], check.rows('killed')[last]['loss']))
         before = last
-
-
-def command_of(pid):
-    try:
-        with open('/proc/%d/cmdline' % pid, 'rb') as file:
-            return file.read()
-    except OSError:
-        return b''
 
 
 def benchmark(check, name, *rows):

@@ -80,3 +80,13 @@ def children(parent):
         if int(its_parent) == parent and state != 'Z':
             found.append(int(name))
     return sorted(found)
+
+
+def processes_by_rank(launcher, ranks):
+    """The processes of tools/ranks.sh in the order of their ranks, told by their logs: numbers of processes may begin
+    again between them."""
+    by_log = {}
+    for process in children(launcher):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            by_log[os.path.basename(os.readlink('/proc/%d/fd/1' % process))] = process
+    return [by_log['train_%d.log' % rank] for rank in range(ranks)]

@@ -12,7 +12,7 @@ import pytest
 
 import rank_worker
 from dataset_files import write_sintel
-from script_runner import ROOT, children, run
+from script_runner import ROOT, children, processes_by_rank, run
 from src.device.peers import Peers
 from src.weights.checkpoint import Checkpoint
 from src.weights.keeper import latest
@@ -118,18 +118,9 @@ def processes_at(place, result, launcher, step):
     end = time.monotonic() + 120
     while time.monotonic() < end and launcher.poll() is None:
         if (place / result / 'history.csv').exists() and max(curve(place, result)[0], default=0) >= step:
-            logs = {log_of(pid): pid for pid in children(launcher.pid)}
-            return [logs['train_%d.log' % rank] for rank in (0, 1)]  # process numbers may begin again between them
+            return processes_by_rank(launcher.pid, 2)
         time.sleep(.02)
     raise AssertionError(''.join(path.read_text() for path in (place / 'logs').iterdir()))
-
-
-def log_of(pid):
-    """The name of the file that a process writes to; '' if it has ended."""
-    try:
-        return os.path.basename(os.readlink('/proc/%d/fd/1' % pid))
-    except OSError:
-        return ''
 
 
 def last_lines(place):
