@@ -74,3 +74,17 @@ def tree(trees, tmp_path):
     def copy(kind):
         return shutil.copytree(trees[kind], str(tmp_path / kind), copy_function=os.link)
     return copy
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    """The data that the tests of offline inference go over (offline_steps.py)."""
+    from offline_steps import write_data
+    return write_data(tmp_path_factory.mktemp('data'))
+
+
+@pytest.fixture(scope='module')
+def prepared(tmp_path_factory, data):
+    """What dataprep.py writes of all its pairs, for a net of 64 × 128."""
+    from offline_steps import prepare
+    return prepare(data, tmp_path_factory.mktemp('prepared') / 'Bin', 'list.txt', '64,128')

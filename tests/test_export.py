@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dataset_files import Scene, write_sintel
-from offline_steps import average, evaluate, fails, offline, outputs_of, prepare, write_data
+from offline_steps import average, evaluate, fails, offline, outputs_of, prepare
 from script_runner import ROOT, run, save_net
 from src.tf import tf
 
@@ -15,11 +15,6 @@ from src.tf import tf
 def net(tmp_path_factory):
     """A checkpoint of a thin FlowNetS."""
     return save_net(tmp_path_factory.mktemp('net') / 'S.ckpt')
-
-
-@pytest.fixture(scope='module')
-def data(tmp_path_factory):
-    return write_data(tmp_path_factory.mktemp('data'))
 
 
 def validate(net, name, data, listed, size):

@@ -8,23 +8,12 @@ import time
 import numpy as np
 import pytest
 
-from offline_steps import SCENES, average, evaluate, fails, prepare, write_data
+from offline_steps import SCENES, average, evaluate, fails
 from script_runner import ROOT
 from src.flow.resize import resize_flow
 
 NAMES = {'msame': '%s_output_0.bin', 'msame as text': '%s_output_0.txt', 'ais_bench': '%s_0.bin',
          'ais_bench as npy': '%s_0.npy', 'plain': '%s.bin'}
-
-
-@pytest.fixture(scope='module')
-def data(tmp_path_factory):
-    return write_data(tmp_path_factory.mktemp('data'))
-
-
-@pytest.fixture(scope='module')
-def prepared(tmp_path_factory, data):
-    """What dataprep.py writes of all pairs, for a net of 64 × 128."""
-    return prepare(data, tmp_path_factory.mktemp('prepared') / 'Bin', 'list.txt', '64,128')
 
 
 @pytest.fixture

@@ -7,22 +7,11 @@ import numpy as np
 import pytest
 
 from dataset_files import texture
-from offline_steps import fails, offline, prepare, write_data
+from offline_steps import fails, offline, prepare
 from src.data.prepared import net_input
 from src.flow.resize import resize, resize_flow
 from src.model import estimator, ops
 from src.tf import tf
-
-
-@pytest.fixture(scope='module')
-def data(tmp_path_factory):
-    return write_data(tmp_path_factory.mktemp('data'))
-
-
-@pytest.fixture(scope='module')
-def prepared(tmp_path_factory, data):
-    """What dataprep.py writes of all pairs, for a net of 64 × 128."""
-    return prepare(data, tmp_path_factory.mktemp('prepared') / 'Bin', 'list.txt', '64,128')
 
 
 @pytest.mark.parametrize('size, target', [((5, 7), (8, 7)), ((9, 6), (4, 15)), ((6, 6), (6, 6)), ((3, 4), (1, 9))])

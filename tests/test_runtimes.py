@@ -8,7 +8,7 @@ import types
 import numpy as np
 import pytest
 
-from offline_steps import average, evaluate, fails, offline, outputs_of, prepare, write_data
+from offline_steps import average, evaluate, fails, offline, outputs_of, prepare
 from script_runner import save_net
 from src.run import runtimes
 from src.run.export import FrozenNet
@@ -27,9 +27,8 @@ def pb(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def prepared(tmp_path_factory):
+def prepared(tmp_path_factory, data):
     """Three pairs for it: the last batch is not full."""
-    data = write_data(tmp_path_factory.mktemp('data'))
     return prepare(data, tmp_path_factory.mktemp('prepared') / 'Bin', 'one_size.txt', '64,128')
 
 
