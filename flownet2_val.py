@@ -10,6 +10,7 @@ from src.run import flags
 from src.run.inference import load_flownet
 from src.run.submission import check_vacant, write_submission
 from src.run.validate import validate
+from src.weights.formats import open_weights
 
 
 def main():
@@ -23,7 +24,8 @@ def main():
     if args.result:
         check_folder(args.result)
     args.checkpoint = weights_path(args.checkpoint)  # metrics.json tells which they were
-    flownet, session = load_flownet(args.net, args.checkpoint, device, args.image_size, args.batch_size)
+    flownet, session = load_flownet(args.net, open_weights(args.checkpoint), device, args.image_size,
+                                    args.batch_size)
     with session:
         def flow_of(images_a, images_b):
             return flownet(session, images_a, images_b)

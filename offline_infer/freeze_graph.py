@@ -57,7 +57,7 @@ def compare(args, net, weights, device):
     with export.FrozenNet(args.output, device.config) as frozen_net:
         flow = frozen_net(images[None].astype(np.float32) / 255)[0]  # (H, W, 2)
     with tf.Graph().as_default():
-        flownet, session = load_flownet(net, weights.path, device, args.image_size, args.batch_size)
+        flownet, session = load_flownet(net, weights, device, args.image_size, args.batch_size)
         with session:
             expected = flownet(session, images[:1], images[1:])[0]
     return np.abs(flow - expected).max(), np.abs(expected).max()

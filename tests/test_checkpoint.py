@@ -12,6 +12,7 @@ from src.run.inference import FlowNet, load_flownet
 from src.tf import tf
 from src.weights.checkpoint import Checkpoint
 from src.weights.filling import describe, restore, restore_parts
+from src.weights.formats import open_weights
 from src.weights.keeper import Keeper
 
 
@@ -137,7 +138,7 @@ def test_a_net_with_several_copies_of_what_the_file_has_once(tmp_path, session):
 
 def test_a_loaded_net_draws_nothing_and_has_the_values_of_the_file(tmp_path, session):
     path = save_net(tmp_path / 'n.ckpt')
-    _, loaded = load_flownet('S', path, Cpu(), (64, 64))
+    _, loaded = load_flownet('S', open_weights(path), Cpu(), (64, 64))
     with loaded:
         assert 'RandomStandardNormal' not in {op.type for op in loaded.graph.get_operations()}
         for variable in tf.global_variables():

@@ -14,6 +14,7 @@ from src.run.inference import FlowNet, load_flownet
 from src.run.settings import Settings
 from src.run.step import build_step
 from src.tf import tf
+from src.weights.formats import open_weights
 
 SIZE = (100, 140)  # no multiples of 64, so that every resize is there
 BANNED = {'Range', 'Where', 'While', 'StatelessWhile', 'Switch', 'Merge', 'If', 'PyFunc', 'EagerPyFunc',
@@ -183,7 +184,7 @@ def test_restored_weights_are_checked_on_the_host(npu_bridge, tmp_path, monkeypa
     monkeypatch.setattr(tf.Session, 'run', lambda self, fetches, *args: (fetched.append(fetches),
                                                                          run(self, fetches, *args))[1])
     with tf.Graph().as_default():
-        _, session = load_flownet('S', net, Npu(False, NpuOptions()), (64, 64))
+        _, session = load_flownet('S', open_weights(net), Npu(False, NpuOptions()), (64, 64))
         with session:
             operations = [operation for items in fetched for operation in needed(items)]
     assert 'CheckNumerics' in {operation.type for operation in operations}

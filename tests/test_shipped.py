@@ -21,7 +21,7 @@ GENERATED = {'chairs': (4, 1.04391), 'small': (3, .25089), 'large': (3, 5.18384)
 def measure(net, pairs):
     """The metrics.Table of a net of the shipped weights over pairs."""
     with tf.Graph().as_default():
-        flownet, session = load_flownet(net, paths.DEFAULT, Cpu(), SIZE)
+        flownet, session = load_flownet(net, open_weights(paths.DEFAULT), Cpu(), SIZE)
         with session:
             return evaluate(lambda a, b: flownet(session, a, b), pairs).table
 

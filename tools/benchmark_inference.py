@@ -29,6 +29,7 @@ from src.flow.io import read_image, write_image
 from src.run import flags, predict
 from src.run.inference import load_flownet
 from src.run.outputs import KINDS, Outputs
+from src.weights.formats import open_weights
 
 DISTINCT = 20  # frames; longer folders have them again
 
@@ -81,7 +82,7 @@ def measure_rates(args, place):
     device = device_from_flags(args)
     frames = write_frames(os.path.join(place, 'frames'), args.pairs + 1, args.size)
     images = [read_image(os.path.join(frames, '%d.png' % number)) for number in range(args.pairs + 1)]
-    flownet, session = load_flownet(args.net, args.checkpoint, device, args.size, args.batch_size)
+    flownet, session = load_flownet(args.net, open_weights(args.checkpoint), device, args.size, args.batch_size)
     predict.load_flownet = lambda *_: (flownet, KeptOpen(session))
     folders = ('%s/out%d' % (place, number) for number in itertools.count())
 

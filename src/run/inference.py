@@ -43,12 +43,12 @@ class FlowNet:
         return session.run(flow, feed)[:len(images_a)]
 
 
-def load_flownet(net, path, device, size, batch_size=1):
+def load_flownet(net, weights, device, size, batch_size=1):
     """Builds a net for images of `size`, as wide as its weights say, and fills it.
 
     Args:
         net: a name of networks.NETS; None: the largest in the weights.
-        path: of the weights, as formats.open_weights takes it.
+        weights: weights.Weights, as formats.open_weights opens them.
         device: the device.Device that it is to run on.
 
     Returns:
@@ -57,7 +57,6 @@ def load_flownet(net, path, device, size, batch_size=1):
     Raises:
         InputError: the weights do not fill the net.
     """
-    weights = open_weights(path)
     net = net or weights.net()
     flownet = FlowNet(net, weights.width(), device.build_options, batch_size)
     with tf.variable_scope('', custom_getter=never_drawn):
@@ -101,7 +100,7 @@ def open_flownet(path=DEFAULT, net=None, chip='auto', gpu_device=0):
     device = open_device(chip, gpu_device, speed=Speed('auto', 'tf32'))
     graph = tf.Graph()
     with graph.as_default():
-        flownet, session = load_flownet(net, path, device, (64, 64))
+        flownet, session = load_flownet(net, open_weights(path), device, (64, 64))
 
     def flow_of(image_a, image_b):
         for image in (image_a, image_b):

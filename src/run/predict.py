@@ -45,7 +45,7 @@ def predict_pair(input_a, input_b, outputs, net, weights, device):
     check_folder(outputs.folder)
     for line in remarks(input_a, image_a) + remarks(input_b, image_b):
         print(line)
-    flownet, session = load_flownet(net, weights, device, image_a.shape[:2])
+    flownet, session = load_flownet(net, open_weights(weights), device, image_a.shape[:2])
     outputs.begin()
     name = os.path.splitext(os.path.basename(input_a))[0]
     with session:
@@ -93,7 +93,7 @@ def predict_all(source, outputs, net, weights, device, settings, batch_size=1, s
         movie = Movie(record.movie_path, source.fps) if movie else None
         run = _Run(source, outputs, record, batch_size, skip_broken, movie)
         if run.size():
-            flownet, session = load_flownet(net, weights.path, device, run.size(), batch_size)
+            flownet, session = load_flownet(net, weights, device, run.size(), batch_size)
             outputs.begin()
             lock.take()
             record.write()
