@@ -2,9 +2,10 @@
 
     python3 tests/ranks_check.py
 
-on a machine with two NVIDIA GPUs and TensorFlow. It takes some five minutes, most of them XLA's, says what it has found
-as soon as it has, and ends with status 1 if something is wrong. All parts run at once but the benchmark of the thin
-FlowNetC, which follows them; what has not ended after --seconds is killed. `--chip cpu` tries the same in small.
+on a machine with two NVIDIA GPUs and TensorFlow, or with one: then two processes share it, through gRPC. It takes some
+five minutes, most of them XLA's, says what it has found as soon as it has, and ends with status 1 if something is
+wrong. All parts run at once but the benchmark of the thin FlowNetC, which follows them and takes two GPUs; what has not
+ended after --seconds is killed. `--chip cpu` tries the same in small.
 """
 import concurrent.futures
 import csv
@@ -36,6 +37,7 @@ class Check:
     def __init__(self, args):
         self.chip, self.out, self.end = args.chip, args.out, BEGUN + args.seconds
         self.small, self.steps = args.chip == 'cpu', 10 if args.chip == 'cpu' else args.steps
+        self.nccl = args.chip == 'gpu' and len(gpus()) > 1
         self.failed = []
 
     def prepare(self):
@@ -121,6 +123,10 @@ def say(text):
     print('%4d s  %s' % (time.monotonic() - BEGUN, text), flush=True)
 
 
+def gpus():
+    return subprocess.run(['nvidia-smi', '--list-gpus'], stdout=subprocess.PIPE, check=True).stdout.splitlines()
+
+
 def kill(process):
     try:
         os.killpg(process.pid, signal.SIGKILL)
@@ -130,27 +136,28 @@ def kill(process):
 
 
 def nets(check):
-    """Trainings by NCCL held against one process each; C in amp also by gRPC on one card."""
+    """Trainings by several processes held against one process each."""
     kinds = [('amp', ['--precision', 'amp']), ('amp_xla', ['--precision', 'amp', '--xla', 'True'])]
     if check.small:
         kinds = [('fp32', [])]
-    stages = [('C', 16, ['--stage', 'C']),
-              ('fusion', 8, ['--stage', 'fusion', '--pretrained', check.out + '/drawn.ckpt'])]
-    last = [] if check.small else ['--gpu_device', 1]
+    fusion = ['--stage', 'fusion', '--pretrained', check.out + '/drawn.ckpt']
+    stages = [('C', 16, ['--stage', 'C']), ('fusion', 8, fusion), ('crops', 8, fusion + ['--augment', 'none'])]
+    last = ['--gpu_device', 1] if check.nccl else []
     tasks = []
     for kind, how in kinds:
         for stage, batch, what in stages:
-            name = '%s_%s' % (stage, kind)
-            several = check.train(name + '_2', 2, batch, *(what + how), NCCL_DEBUG='INFO')
-            one = check.train(name + '_1', 1, batch, *(what + how + last))
-            tasks.append((check.same, name, several, one))
-            if stage == 'C':
-                card = check.train(name + '_card', 2, batch, *(what + how + ['--collectives', 'grpc']),
+            name, flags_of_it = '%s_%s' % (stage, kind), what + how
+            one = check.train(name + '_1', 1, batch, *(flags_of_it + last))
+            if check.nccl or check.small:
+                several = check.train(name + '_2', 2, batch, *flags_of_it, NCCL_DEBUG='INFO')
+                tasks.append((check.same, name, several, one))
+            if not check.small and (stage == 'C' or not check.nccl):
+                card = check.train(name + '_card', 2, batch, '--collectives', 'grpc', *flags_of_it,
                                    CUDA_VISIBLE_DEVICES='0')
                 tasks.append((check.same, name + ' on one card by gRPC', card, one))
-                if kind == 'amp':
-                    again = check.train(name + '_again', 1, batch, *(what + how + last))
-                    tasks.append((check.same, name + ', one process twice', again, one))
+            if (stage, kind) == ('C', 'amp'):
+                again = check.train(name + '_again', 1, batch, *(flags_of_it + last))
+                tasks.append((check.same, name + ', one process twice', again, one))
     return tasks
 
 
@@ -178,7 +185,8 @@ def lines_of(check, name, pattern):
 def killed(check):
     """One of two processes is killed; the run goes on with two, and with one."""
     def long(ranks, steps):
-        return check.train('killed', ranks, 16, '--stage', 'C', '--train_step', steps, '--save_step', check.steps // 2)
+        return check.train('killed', ranks, 16, '--stage', 'C', '--train_step', steps, '--save_step', check.steps // 2,
+                           *([] if check.nccl or check.small else ['--collectives', 'grpc']))
 
     def step():
         path = os.path.join(check.out, 'killed', 'history.csv')
@@ -238,16 +246,19 @@ def main():
     if check.small:
         thin = ['--nets', 'C', '--widths', '0.1', '--batch_sizes', '2', '--size', '64,128', '--correlations', 'graph']
     with concurrent.futures.ThreadPoolExecutor(20) as pool:
-        compiled = None if check.small else pool.submit(benchmark, check, 'benchmark_xla', *large, '--xla', 'True')
         parts = [pool.submit(killed, check)] + [pool.submit(*task) for task in nets(check)]
         if not check.small:
             parts.append(pool.submit(refused, check))
+        compiled = [pool.submit(benchmark, check, 'benchmark_xla', *large, '--xla', 'True')] if check.nccl else []
         concurrent.futures.wait(parts)
         pattern = r'NCCL INFO (NCCL version|.*via |ncclCommInitRank.*COMPLETE)|by nccl'
         for line in sorted(set(lines_of(check, 'C_amp_2', pattern)))[:6]:
             say('log of C_amp_2: ' + line)
-        benchmark(check, 'benchmark_thin', *thin, *([] if check.small else ['--xla', 'False,True']))
-        for part in parts + [compiled] * bool(compiled):
+        if check.nccl:
+            benchmark(check, 'benchmark_thin', *thin, '--xla', 'False,True')
+        elif check.small:
+            benchmark(check, 'benchmark_thin', *thin)
+        for part in parts + compiled:
             if part.exception():
                 check.wrong('%r' % part.exception())
     say('all is well' if not check.failed else 'WRONG: ' + '; '.join(check.failed))
