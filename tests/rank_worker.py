@@ -28,7 +28,7 @@ from src.weights.filling import draw, share
 
 STEPS, GLOBAL_BATCH = 4, 4
 CASES = {'crops': ['--net', 'C', '--augment', 'none'], 'augmented': ['--net', 'C', '--augment', 'paper'],
-         'fusion': ['--stage', 'fusion']}
+         'fusion': ['--stage', 'fusion'], 'fusion_crops': ['--stage', 'fusion', '--augment', 'none']}
 FACTORS = {0: [1, 1, 1, 1, 1], 1: [1, 1, np.inf, 1, 1]}  # of rank 1 the gradients of one step overflow
 
 
