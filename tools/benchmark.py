@@ -5,11 +5,13 @@
     python3 tools/benchmark.py --correlation-only
 
     python3 tools/benchmark.py --nets 2 --modes all --batch_sizes 8 --precisions amp --ranks 1,2
+    python3 tools/benchmark.py --widths 1,0.375 --chip cpu --against openvino --against_python /venv/bin/python
 
 Every combination of the lists is a row, and every row a process of its own, or as many as its ranks, which stay until
 the end: after all have warmed up they are timed in turns, so that both sides of a ratio meet the same weather. Images,
 flows and results stay on the device; reading and augmentation are tools/benchmark_input.py's. The batch is that of each
 rank, the rate that of all; the efficiency is the rate of a rank among several in shares of that of one alone.
+--against adds rows of other engines that do the same, in the same turns, and how long ours take in shares of theirs.
 """
 import contextlib
 import itertools
@@ -19,15 +21,18 @@ import os
 import socket
 import statistics
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from benchmark_rows import FORMS, MODES, work
+from benchmark_against import ENGINES, OURS, alike, ratios, rows_against, start_other
+from benchmark_rows import FORMS, MODES, export_drawn, work
 import src.starting  # noqa: F401, first of all
 from src.files import InputError, write_text
 from src.run import flags
 
 NET_COLUMNS = ('net', 'width', 'size', 'batch', 'mode', 'precision', 'xla', 'correlation', 'ranks')
+CONTEXT = multiprocessing.get_context('spawn')  # TensorFlow does not survive a fork
 CORRELATION_COLUMNS = ('shape', 'batch', 'type', 'form', 'direction')
 
 
@@ -47,6 +52,8 @@ def parse():
     add('--correlation-only', action='store_true', help='the correlation alone, in all its forms')
     add('--shape', type=several(flags.whole(1)), default='56,128,256', help='H,W,C of its feature maps')
     add('--forms', type=several(flags.one_of(FORMS)), default='slices,stock,native', help='of these')
+    add('--against', type=several(flags.one_of(tuple(ENGINES))), default='', help='of %s' % ', '.join(ENGINES))
+    add('--against_python', default=sys.executable, help='the Python that has their packages')
     add('--at_once', action='store_true', help='warm all rows up at the same time: first runs take longer')
     add('--chip', choices=('auto', 'gpu', 'cpu'), default='auto')
     add('--rounds', type=flags.whole(1), default=7, help='turns; the median counts')
@@ -56,6 +63,10 @@ def parse():
     args = parser.parse_args()
     if max(args.ranks) > 1 and (args.correlation_only or 'inference' in args.modes):
         parser.error('--ranks: several processes train together, they do not infer: --modes last,all')
+    if args.against and args.correlation_only:
+        parser.error('--against: of nets, not of the correlation alone')
+    if 'openvino' in args.against and (args.modes != ['inference'] or args.chip != 'cpu'):
+        parser.error('--against openvino: it infers, on the CPU: --modes inference --chip cpu')
     return args
 
 
@@ -68,20 +79,22 @@ def rows_of(args):
                     'forward', 'forward+backward'), args.forms)], CORRELATION_COLUMNS
     lists = (args.nets, args.widths, [args.size], args.batch_sizes, args.modes, args.precisions, args.xla,
              args.correlations, args.ranks)
-    return [dict(zip(NET_COLUMNS, row), chip=args.chip) for row in itertools.product(*lists)], NET_COLUMNS
+    rows = [dict(zip(NET_COLUMNS, row), chip=args.chip) for row in itertools.product(*lists)]
+    if not args.against:
+        return rows, NET_COLUMNS
+    ours = [dict(row, engine=OURS) for row in rows]
+    return ours + rows_against(ours, args.against), ('engine',) + NET_COLUMNS
 
 
-def measure(rows, columns, rounds, seconds, at_once):
-    """Starts a process for each row, times them in turns and adds the figures to the rows."""
-    context = multiprocessing.get_context('spawn')  # TensorFlow does not survive a fork
+def measure(rows, columns, rounds, seconds, at_once, python):
+    """Starts a process for each row, times them in turns and adds the figures to the rows.
+
+    Args:
+        python: the interpreter of rows of other engines.
+    """
     pipes = []  # of each row those of its processes
     for row in rows:
-        pipes.append([])
-        for config in tf_configs(row.get('ranks', 1)):
-            ours, theirs = context.Pipe()
-            context.Process(target=work, args=(row, theirs, config), daemon=True).start()
-            theirs.close()
-            pipes[-1].append(ours)
+        pipes.append(start_ours(row) if row.get('engine', OURS) == OURS else [start_other(row, python)])
         if not at_once:
             warm_up(row, pipes[-1], columns)
     for row, own in zip(rows, pipes if at_once else []):
@@ -98,6 +111,29 @@ def measure(rows, columns, rounds, seconds, at_once):
             row['exchange_ms'] = 1000 * max(ask(own, 0))
         else:
             own[0].send(0)
+
+
+def export_nets(rows, folder):
+    """Writes the nets of the rows that read a frozen one, and adds their paths to these rows."""
+    for number, row in enumerate(rows):
+        if row.get('engine') == 'openvino':
+            row['pb'] = os.path.join(folder, '%d.pb' % number)
+            process = CONTEXT.Process(target=export_drawn, args=(row,))
+            process.start()
+            process.join()
+            if process.exitcode:
+                raise InputError('a net could not be exported; what was said is above')
+
+
+def start_ours(row):
+    """Starts the processes of a row of ours: a pipe to each."""
+    pipes = []
+    for config in tf_configs(row.get('ranks', 1)):
+        ours, theirs = CONTEXT.Pipe()
+        CONTEXT.Process(target=work, args=(row, theirs, config), daemon=True).start()
+        theirs.close()
+        pipes.append(ours)
+    return pipes
 
 
 def warm_up(row, pipes, columns):
@@ -144,15 +180,16 @@ def table(rows, columns, peak):
     fixed = ['%s %s' % (column, rows[0][column]) for column in columns if column not in heads]
     lines = [heads + ['ms/pair', '(range)', 'pairs/s', 'first s', 'MB', 'GFLOP/pair', 'TFLOP/s', 'share']]
     for row in rows:
-        rate = row['gflop_per_pair'] * row['pairs_per_s'] / 1000
+        flop = (row if 'gflop_per_pair' in row else next(alike(row, rows)))['gflop_per_pair']
+        rate = flop * row['pairs_per_s'] / 1000
         cells = [str(row[head]) for head in heads]
         cells += ['%.3f' % row['ms_per_pair'], '%.3f-%.3f' % (row['least_ms'], row['most_ms']),
                   '%.4g' % row['pairs_per_s'], '%.1f' % row['first_s'], '%.0f' % row['memory_mb'],
-                  '%.4g' % row['gflop_per_pair'], '%.4g' % rate, '%.1f %%' % (100 * rate / peak) if peak else '-']
+                  '%.4g' % flop, '%.4g' % rate, '%.1f %%' % (100 * rate / peak) if peak else '-']
         lines.append(cells)
     widths = [max(map(len, column)) for column in zip(*lines)]
     return '\n'.join(['; '.join(fixed)] + ['  '.join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip()
-                                           for line in lines] + scaling(rows, columns))
+                                           for line in lines] + scaling(rows, columns) + ratios(rows))
 
 
 def scaling(rows, columns):
@@ -175,8 +212,10 @@ def scaling(rows, columns):
 def main():
     args = parse()
     rows, columns = rows_of(args)
-    measure(rows, columns, args.rounds, args.seconds, args.at_once)
-    print(rows[0]['device'])
+    with tempfile.TemporaryDirectory() as folder:
+        export_nets(rows, folder)
+        measure(rows, columns, args.rounds, args.seconds, args.at_once, args.against_python)
+    print('; '.join(sorted({row['device'] for row in rows}, key=[row['device'] for row in rows].index)))
     print(table(rows, columns, args.peak))
     if args.json:
         write_text(args.json, json.dumps(rows, indent=1) + '\n')

@@ -15,7 +15,7 @@ from src.model.build_options import building
 from src.model.correlation import SIDE, STRIDE, native_correlation, stock_correlation
 from src.model.estimator import estimate
 from src.model.networks import trained_scopes
-from src.run import flags
+from src.run import export, flags
 from src.run.settings import Settings
 from src.run.step import build_step
 from src.tf import tf
@@ -77,6 +77,14 @@ def work(row, pipe, tf_config=None):
             _seconds(call, EXCHANGES)
             pipe.send(_seconds(call, EXCHANGES))
         device.peers.leave()
+
+
+def export_drawn(row):
+    """Writes the frozen net of a row, of random weights, to row['pb']."""
+    with tf.Session(config=tf.ConfigProto(device_count={'GPU': 0})) as session:
+        export.build(row['net'], row['width'], row['size'], row['batch'])
+        draw(session)
+        export.write(row['pb'], export.freeze(session))
 
 
 def _build(row):
