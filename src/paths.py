@@ -1,10 +1,11 @@
-"""Where the weights lie that are taken where none are named."""
+"""Where things lie that no flag names: weights, and what XLA has compiled."""
 import os
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DEFAULT = 'default'  # what --checkpoint and --pretrained take in the place of a path
 PUBLISHED = 'checkpoints/FlowNet2/flownet-2.ckpt-0'  # the user may put it there
 SHIPPED = 'checkpoints/thin/flownet2.ckpt'  # comes with the project (docs/weights.md)
+XLA_CACHE, XLA_CACHE_VARIABLE = '~/.cache/flownet2/xla', 'FLOWNET2_XLA_CACHE'  # and what changes it
 
 
 def default_weights() -> str:

@@ -47,6 +47,7 @@ def parse():
         help='inference; training of the last net or all')
     add('--precisions', type=several(flags.one_of(flags.PRECISIONS)), default='fp32', help='of fp32, tf32, amp')
     add('--xla', type=several(flags.boolean), default='False')
+    add('--xla_cache', default='', help='folder of what XLA has compiled; empty: first runs compile all')
     add('--correlations', type=several(flags.one_of(('native', 'graph'))), default='native', help='of native, graph')
     add('--ranks', type=several(flags.whole(1)), default='1', help='processes that train together, each on a GPU')
     add('--correlation-only', action='store_true', help='the correlation alone, in all its forms')
@@ -79,7 +80,8 @@ def rows_of(args):
                     'forward', 'forward+backward'), args.forms)], CORRELATION_COLUMNS
     lists = (args.nets, args.widths, [args.size], args.batch_sizes, args.modes, args.precisions, args.xla,
              args.correlations, args.ranks)
-    rows = [dict(zip(NET_COLUMNS, row), chip=args.chip) for row in itertools.product(*lists)]
+    rows = [dict(zip(NET_COLUMNS, row), chip=args.chip, xla_cache=args.xla_cache)
+            for row in itertools.product(*lists)]
     if not args.against:
         return rows, NET_COLUMNS
     ours = [dict(row, engine=OURS) for row in rows]

@@ -64,7 +64,8 @@ def work(row, pipe, tf_config=None):
         draw(session)
         call = session.make_callable(fetch, feed_list=list(fed))
         run = functools.partial(call, *fed.values())
-        first = _seconds(run, 1)
+        with device.compiling('row'):
+            first = _seconds(run, 1)
         _seconds(run, 3)
         pipe.send(dict(device='%s, TensorFlow %s' % (_name(device.chip), tf.VERSION), first_s=first,
                        warm_s=_seconds(run, 1) / runs, memory_mb=_memory(device.chip) - before,
@@ -92,7 +93,7 @@ def _build(row):
     if 'form' in row:
         speed = Speed('native' if row['form'] == 'native' else 'graph')
     else:
-        speed = Speed(row['correlation'], row['precision'], row['xla'])
+        speed = Speed(row['correlation'], row['precision'], row['xla'], row['xla_cache'])
     sys.stdout = sys.stderr  # the table has the standard output to itself
     mode = row.get('mode', 'inference')
     trained = () if mode == 'inference' else trained_scopes(row['net'], mode)

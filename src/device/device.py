@@ -1,6 +1,8 @@
 """What a device is to all that builds and runs graphs; CPUs and NVIDIA GPUs. (npu.py: NPUs; opening.py chooses.)"""
 import abc
+import contextlib
 
+from src.device.compiling import Compiling
 from src.device.optimizers import Adam, LossScaledAdam
 from src.device.peers import Peers
 from src.memory.host import HostMemory, PageLocked
@@ -23,8 +25,10 @@ class Device(abc.ABC):
         memory: the HostMemory for batches.
         scales_loss: whether `adam` scales the loss, and skips steps whose gradients overflow.
         peers: the peers.Peers that it trains with; `rank` and `ranks` are theirs.
+        compiling: a function that makes the context in which a graph, told by any hashable name, is run.
     """
     chip = None
+    compiling = contextlib.nullcontext
     feeds_numpy = scales_loss = False
     prefetch_device = None
 
@@ -86,16 +90,18 @@ class Gpu(Device):
         xla: whether XLA compiles the graph.
         trained: BuildOptions.trained_scopes; () for inference.
         peers: peers.Peers.
+        cache: the xla_cache.XlaCache of this process, or None.
     """
     chip, prefetch_device = 'gpu', '/gpu:0'  # a session sees one GPU
 
     def __init__(self, number=0, precision='fp32', correlation='graph', xla=False, trained=(),
-                 peers=Peers()):
+                 peers=Peers(), cache=None):
         config = tf.ConfigProto(allow_soft_placement=True)
         config.gpu_options.visible_device_list = str(number)
         config.gpu_options.allow_growth = True
         if xla:
             config.graph_options.optimizer_options.global_jit_level = tf.OptimizerOptions.ON_1
+            self.compiling = Compiling(cache, says=peers.rank == 0)
         self.scales_loss = precision == 'amp'
         options = BuildOptions(dtype=tf.float16 if self.scales_loss else tf.float32, correlation=correlation,
                                portable_ops=False, channel_alignment=ALIGNMENT[precision], trained_scopes=trained,

@@ -9,6 +9,7 @@ from src.device.device import Cpu, Gpu
 from src.device.npu import Npu
 from src.device.npu_session import NpuOptions
 from src.device.peers import Peers
+from src.device.xla import card_of, keep_compiled
 from src.files import InputError
 from src.native.library import missing
 from src.tf import tf
@@ -19,6 +20,7 @@ class Speed(typing.NamedTuple):
     correlation: str = 'graph'  # 'auto', 'native' or 'graph'
     precision: str = 'fp32'  # 'fp32', 'tf32' or 'amp'; a CPU computes in fp32 for 'tf32' too
     xla: bool = False  # whether XLA compiles the graph
+    xla_cache: str = ''  # the folder of what it has compiled; empty: none
 
     @classmethod
     def from_flags(cls, args):
@@ -66,7 +68,8 @@ def open_device(chip, gpu_device=0, trained=(), npu_options=NpuOptions(), speed=
         peers = _peers(chip, joining)
         number = gpu_device + (peers.local_rank if len(gpus) > 1 else 0)  # a launcher may show each its own alone
         _take_gpu(gpus, number)
-        device = Gpu(number, speed.precision, correlation, speed.xla, trained, peers)
+        cache = keep_compiled(speed.xla_cache, card_of(gpus[number])) if speed.xla and speed.xla_cache else None
+        device = Gpu(number, speed.precision, correlation, speed.xla, trained, peers, cache)
         said = ', %s, %s correlation%s' % (_set_gpu_precision(speed.precision), correlation, ', XLA' * speed.xla)
     else:
         _keep_cpu_memory()

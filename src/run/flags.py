@@ -1,5 +1,6 @@
 """The flags of the scripts: typed, checked, and read nowhere else; and how a script ends."""
 import argparse
+import os
 import re
 import signal
 import sys
@@ -7,7 +8,7 @@ import sys
 from src.device import modelarts
 from src.files import InputError
 from src.interrupts import end_process, heard
-from src.paths import DEFAULT, PUBLISHED, SHIPPED
+from src.paths import DEFAULT, PUBLISHED, SHIPPED, XLA_CACHE, XLA_CACHE_VARIABLE
 from src.run.stages import SCHEDULES, STAGES
 
 NETS = ('C', 'S', 'SD', 'CS', 'CSS', '2')  # networks.NETS, without TensorFlow, which takes seconds to import
@@ -271,6 +272,9 @@ def add_net_flags(parser):
     parser.add_argument('--precision', choices=PRECISIONS, default='tf32',
                         help='GPU: float32, its TF32 where there is such, or float16 with float32 flows and losses')
     _add_switch(parser, '--xla', 'GPU: compile the graph with XLA, in minutes')
+    parser.add_argument('--xla_cache', default=os.environ.get(XLA_CACHE_VARIABLE, XLA_CACHE),
+                        help='folder of what XLA has compiled, for the next time; empty: none; $%s changes the default'
+                        % XLA_CACHE_VARIABLE)
     parser.add_argument('--precision_mode', choices=PRECISION_MODES, default=PRECISION_MODES[0], help='NPU: of CANN')
     parser.add_argument('--modify_mixlist', default='',
                         help='NPU: JSON file, which operations allow_mix_precision computes in float16 and which not')

@@ -1,4 +1,6 @@
 """A net as a function from numpy images to numpy flow: what test, validation and training's validation call."""
+import contextlib
+
 import numpy as np
 
 from src.device.opening import Speed, open_device
@@ -18,10 +20,12 @@ class FlowNet:
         net: a name of networks.NETS.
         options: the BuildOptions of its graphs.
         batch_size: of every run; smaller batches are filled up, for a device may compile each shape anew.
+        compiling: Device.compiling.
     """
 
-    def __init__(self, net, width, options=BuildOptions(), batch_size=1):
+    def __init__(self, net, width, options=BuildOptions(), batch_size=1, compiling=contextlib.nullcontext):
         self.net, self._width, self._options, self._batch_size = net, width, options, batch_size
+        self._compiling = compiling
         self._graphs = {}  # size: (placeholder of A, of B, flow)
 
     def build(self, size):
@@ -36,11 +40,13 @@ class FlowNet:
 
     def __call__(self, session, images_a, images_b):
         """Flow of up to batch_size pairs of one size: two lists of uint8 (H, W, 3) → float32 [n, H, W, 2]."""
-        image_a, image_b, flow = self.build(images_a[0].shape[:2])
+        size = images_a[0].shape[:2]
+        image_a, image_b, flow = self.build(size)
         missing = self._batch_size - len(images_a)
         feed = {image_a: np.stack(list(images_a) + [images_a[-1]] * missing),
                 image_b: np.stack(list(images_b) + [images_b[-1]] * missing)}
-        return session.run(flow, feed)[:len(images_a)]
+        with self._compiling(size):
+            return session.run(flow, feed)[:len(images_a)]
 
 
 def load_flownet(net, weights, device, size, batch_size=1):
@@ -58,7 +64,7 @@ def load_flownet(net, weights, device, size, batch_size=1):
         InputError: the weights do not fill the net.
     """
     net = net or weights.net()
-    flownet = FlowNet(net, weights.width(), device.build_options, batch_size)
+    flownet = FlowNet(net, weights.width(), device.build_options, batch_size, device.compiling)
     with tf.variable_scope('', custom_getter=never_drawn):
         flownet.build(size)
     session = tf.Session(config=device.config)

@@ -36,6 +36,7 @@ class Run:
     flownet: FlowNet  # the net, for validation
     keeper: Keeper  # of checkpoints
     peers: Peers
+    compiling: typing.Callable  # Device.compiling
     agreement: Agreement
     exchange: Exchange  # of three numbers
     broadcast: tf.Operation  # gives all processes rank 0's variables
@@ -130,15 +131,16 @@ def _build(settings, mixture, val_pairs, device, start, on_save):
     feed = Feed(stream, device.feeds_numpy, device.prefetch_device)
     tf.set_random_seed(settings.seed)
     step = build_step(settings, feed.tensors, device)
-    flownet = FlowNet(settings.net, settings.width, device.build_options)
+    flownet = FlowNet(settings.net, settings.width, device.build_options, compiling=device.compiling)
     example_pairs = {'train': load(mixture.first_pairs[0]), 'val': load(val_pairs[0])}
     val_sizes = list(size_examples(val_pairs)) if device.ranks > 1 else []
     for size in [sample.valid.shape for sample in example_pairs.values()] + val_sizes:
         flownet.build(size)
     keeper = Keeper(settings.result, tf.trainable_variables(), tf.global_variables())
-    return Run(settings, feed, step, flownet, keeper, device.peers, agreement, Exchange(device.peers, 3),
-               device.peers.broadcast(tf.global_variables()), device.peers.barrier(), device.scales_loss, val_pairs,
-               [np.zeros(size + (3,), np.uint8) for size in val_sizes], example_pairs, on_save)
+    return Run(settings, feed, step, flownet, keeper, device.peers, device.compiling, agreement,
+               Exchange(device.peers, 3), device.peers.broadcast(tf.global_variables()), device.peers.barrier(),
+               device.scales_loss, val_pairs, [np.zeros(size + (3,), np.uint8) for size in val_sizes], example_pairs,
+               on_save)
 
 
 def _resumed(settings):
@@ -250,7 +252,8 @@ class _Loop:
         """One step; returns the number of steps done. KeyboardInterrupt, in all processes, if one is asked to stop."""
         run, step, watch = self._run, self._run.step, Stopwatch()
         fed = {step.learning_rate: run.settings.learning_rate(done), step.wants_stop: stop_wanted()}
-        _, metrics, stops = run.feed.run(self._session, [step.train_op, step.metrics, step.stops], fed)
+        with run.compiling('step'):
+            _, metrics, stops = run.feed.run(self._session, [step.train_op, step.metrics, step.stops], fed)
         if run.scales_loss and not math.isfinite(metrics['gradient_norm']):
             metrics['gradient_norm'] = 0.  # gradients overflowed: the step changed nothing but the scale
         for name, value in metrics.items():
