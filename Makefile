@@ -1,5 +1,5 @@
 # make demo: sets everything up, infers a sample pair's flow, measures generated pairs and fine-tunes for a minute.
-# make test: sets everything up and runs the tests, by two processes; JOBS=1 by one.
+# make test: sets everything up and runs the tests, by two processes or by JOBS=8 (say).
 # make fuzz: reads files that are made wrong, for a minute or for SECONDS=600 (tests/fuzz/__main__.py).
 # PYTHON=python3.11 (say) chooses the interpreter; each has its own environment under .venv/.
 

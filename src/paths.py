@@ -18,9 +18,5 @@ def default_weights() -> str:
 
 
 def weights_path(path: str) -> str:
-    """The path that --checkpoint means: `path`, or default_weights() where it is DEFAULT; prints the latter."""
-    if path != DEFAULT:
-        return path
-    found = default_weights()
-    print('weights: %s%s' % (found, ', which come with the project' if found.endswith(SHIPPED) else ''), flush=True)
-    return found
+    """The path that --checkpoint and --pretrained mean: `path`, or default_weights() where it is DEFAULT."""
+    return default_weights() if path == DEFAULT else path

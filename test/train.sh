@@ -45,15 +45,15 @@ if [ "$kind" = performance ]; then
 fi
 started=$(date +%s) log=$place/train_$ASCEND_DEVICE_ID.log
 if [ "$npus" = 1 ]; then
+    ranks=1
     sh "$here/../run_npu_1p.sh" --result "$place/ckpt" --resume_path "$place/ckpt" "$@" > "$log" 2>&1
 else
-    RANK_SIZE=${RANK_SIZE:-$npus}
-    export RANK_SIZE
-    for rank in $(seq 0 $((RANK_SIZE - 1))); do
+    ranks=${RANK_SIZE:-$npus}
+    for rank in $(seq 0 $((ranks - 1))); do
         mkdir -p "$output/$rank"
         ln -sf "../train_$rank.log" "$output/$rank/train_$rank.log"
     done
-    LOGS=$output sh "$here/../run_npu_8p.sh" --result "$place/ckpt" --resume_path "$place/ckpt" "$@"
+    RANK_SIZE=$ranks LOGS=$output sh "$here/../run_npu_8p.sh" --result "$place/ckpt" --resume_path "$place/ckpt" "$@"
 fi
 status=$?
 if [ "$status" != 0 ]; then
@@ -66,7 +66,7 @@ column() {
     tr -d '\r' < "$result/history.csv" | awk -F, -v name="$1" '
         NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) at = i; next } $at != "" { print $at }'
 }
-duration=$(($(date +%s) - started)) ranks=${RANK_SIZE:-1}
+duration=$(($(date +%s) - started))
 batch_size=$(sed -n 's/.*"batch_size": \([0-9]*\).*/\1/p' "$result/config.json")
 rate=$(column pairs_per_s | awk 'NR < 2 { first = $1; next } { sum += $1 }
                                  END { printf "%.2f", (NR > 1 ? sum / (NR - 1) : first) }')

@@ -58,7 +58,7 @@ def given(path):
 def test_the_whole_training_on_one(program):
     status, out, err = start(program, script('train_full_1p.sh'), '--data_path=/data/my sintel', '--ckpt_path=w.ckpt',
                              '--precision_mode=allow_mix_precision', '--over_dump=True', '--data_dump_flag=False',
-                             '--data_dump_step=10', '--profiling=False', '--net', 'CS')
+                             '--data_dump_step=10', '--profiling=False', '--net', 'CS', RANK_SIZE='8')
     assert (status, err) == (0, '')
     lines = out.splitlines()
     assert lines[:2] == ['Final Performance images/sec : 10.00', 'Final Train Accuracy : 3.125']

@@ -371,8 +371,10 @@ def begin(script, program, *arguments, **environment):
                             env={**clean, 'PYTHON': str(program), 'POLL': '0.1', 'GRACE': '0', **environment})
 
 
-def test_one_process(program):
-    process = start('run_npu_1p.sh', program, '--data_url', 'a b')
+@pytest.mark.parametrize('of_several', [{}, {'RANK_SIZE': '8', 'RANK_ID': '3', 'RANK_TABLE_FILE': 'table.json'}])
+def test_one_process(program, of_several):
+    program.write_text(program.read_text().replace('job $JOB_ID', 'job $JOB_ID$RANK_TABLE_FILE'))
+    process = start('run_npu_1p.sh', program, '--data_url', 'a b', **of_several)
     assert (process.returncode, process.stderr) == (0, b'')
     out = process.stdout.decode()
     assert out.startswith('0 of 1 on 0 job 10087: ') and ' --chip npu ' in out and out.endswith('--data_url a b\n')

@@ -2,7 +2,7 @@
 import dataclasses
 
 from src.files import InputError
-from src.paths import DEFAULT, default_weights
+from src.paths import weights_path
 
 MARGIN = 64  # pixels
 
@@ -47,8 +47,7 @@ class Settings:
     @classmethod
     def from_flags(cls, args, ranks=1):
         """Takes the other fields from parsed flags of the same names; InputError for values that do not go together."""
-        values = dict(vars(args), ranks=ranks, pretrained=[
-            default_weights() if path == DEFAULT else path for path in args.pretrained])
+        values = dict(vars(args), ranks=ranks, pretrained=[weights_path(path) for path in args.pretrained])
         settings = cls(**{field.name: values[field.name] for field in dataclasses.fields(cls)})
         settings.check()
         return settings
