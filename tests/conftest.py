@@ -88,3 +88,25 @@ def prepared(tmp_path_factory, data):
     """What dataprep.py writes of all its pairs, for a net of 64 × 128."""
     from offline_steps import prepare
     return prepare(data, tmp_path_factory.mktemp('prepared') / 'Bin', 'list.txt', '64,128')
+
+
+@pytest.fixture(scope='module')
+def results(tmp_path_factory):
+    """The folder with two results of flownet2_val.py that report_pages.py writes."""
+    from report_pages import write_results
+    return write_results(tmp_path_factory.mktemp('results'))
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """The working folder of runs over an input (predict_runs.py)."""
+    from predict_runs import prepare
+    prepare(tmp_path, monkeypatch)
+    return tmp_path
+
+
+@pytest.fixture
+def infer(here, monkeypatch):
+    """A function that runs predict_all over an input, and returns the sizes of the batches of its net."""
+    from predict_runs import runner
+    return runner(monkeypatch)

@@ -1,13 +1,6 @@
-"""Weights that others' programs wrote: read to the last bit, told from the content, and refused in one line."""
+"""Weights that others' programs wrote: told from the content, read to the last bit, and never more if damaged."""
 import collections
-import datetime
 import os
-import pickle
-import resource
-import struct
-import subprocess
-import time
-import zipfile
 
 import h5py
 import numpy as np
@@ -15,63 +8,10 @@ import pytest
 
 import weight_writers
 from error_lines import message
-from src.weights import names, numpy_files, pickled, pytorch, zipped
-from src.weights.foreign import ForeignWeights
+from foreign_files import KINDS, NETS, read_foreign, refused, values_of, write
+from src.weights import names, pickled, pytorch
 from src.weights.mapped import Array, Bytes
-from weight_writers import as_caffe, as_pytorch, as_tensorpack, layers_of, pickled as written, write_pytorch
-
-NETS = ('C', 'S', 'SD', 'CS', 'CSS', '2')
-CHANNELS = {'conv1': 3, 'conv0': 6, 'fuse_conv0': 11}
-
-
-def read_foreign(path):
-    """(format, {variable: Array}, {name of what is in no net: shape}) of a file."""
-    weights = ForeignWeights(path)
-    return weights.kind, weights.known, {name: tuple(shape) for name, shape in weights.shapes.items()
-                                         if name not in weights.known}
-
-
-def values_of(net, seed=0):
-    """{variable: random float32 array} of a net, of few channels: 3 → 2, and 2 → 2 between the layers."""
-    random, values = np.random.RandomState(seed), {}
-    for layer in layers_of(net):
-        kernel = 4 if 'deconv' in layer or 'upsample' in layer else 3
-        inputs = CHANNELS.get(layer.split('/')[-1], 2)
-        if layer.endswith('FlowNetS/conv1'):
-            inputs = 6 if net == 'S' else 12
-        inputs = 2 if layer.endswith('FlowNetSD/conv1') else inputs
-        values[layer + '/weights'] = random.standard_normal((kernel, kernel, inputs, 2)).astype(np.float32)
-        values[layer + '/biases'] = random.standard_normal(2).astype(np.float32)
-    return values
-
-
-def write(path, kind, net, values):
-    """Writes the values of a net in a format."""
-    path = str(path)
-    if kind.startswith('pytorch'):
-        state = as_pytorch(net, values)
-        if 'training' in kind:
-            state = collections.OrderedDict(('module.model.' + name, value) for name, value in state.items())
-            optimizer = {'state': {0: {'step': 5, 'exp_avg': np.ones((2, 3), np.float32)}},
-                         'param_groups': [{'lr': 1e-4, 'betas': (.9, .999), 'amsgrad': False, 'params': [0, 1]}]}
-            state = {'arch': 'FlowNet2', 'epoch': 7, 'optimizer': optimizer, 'state_dict': state, 'best_EPE': 2.5}
-        write_pytorch(path, state, legacy='legacy' in kind)
-    elif kind == 'hdf5':
-        weight_writers.write_hdf5(path, as_caffe(net, values))
-    elif kind.startswith('caffemodel'):
-        weight_writers.write_caffemodel(path, as_caffe(net, values), old='old' in kind, double='double' in kind)
-    elif kind == 'tensorpack':
-        np.savez_compressed(open(path, 'wb'), **as_tensorpack(net, values))
-    elif kind == 'npz':
-        np.savez(open(path, 'wb'), **{name + ':0': value for name, value in values.items()})
-    else:
-        np.save(open(path, 'wb'), values if kind == 'npy' else
-                {name.split('/', 1)[1]: np.asfortranarray(value) for name, value in values.items()})
-    return path
-
-
-KINDS = ('pytorch legacy', 'pytorch zip', 'pytorch legacy training', 'pytorch zip training', 'hdf5', 'caffemodel',
-         'caffemodel old', 'caffemodel double', 'tensorpack', 'npz', 'npy')
+from weight_writers import as_caffe, as_pytorch, write_pytorch
 
 
 @pytest.mark.parametrize('net', NETS)
@@ -131,129 +71,20 @@ def test_pytorchs_views_are_read_as_they_lie(tmp_path):
     np.testing.assert_array_equal(array.read(), expected)
 
 
-# What is refused
-
-class Calls:
-    """Pickles to a call of any function."""
-
-    def __init__(self, function, *arguments):
-        self._call = function, arguments
-
-    def __reduce__(self):
-        return self._call
-
-
-def refused(tmp_path, data, seconds=5):
-    """The line by which a file of these bytes is refused, in bounded time."""
-    path = tmp_path / 'hostile'
-    path.write_bytes(data)
-    began = time.process_time()  # what others take of the machine is not counted
-    line = message(read_foreign, str(path))
-    assert time.process_time() - began < seconds and line.startswith(str(path) + ': ')
-    return line
+def test_what_pytorch_itself_writes(tmp_path):
+    torch = pytest.importorskip('torch')
+    values = values_of('2')
+    state = collections.OrderedDict((name, torch.from_numpy(value)) for name, value in as_pytorch('2', values).items())
+    for legacy_ in (True, False):
+        torch.save({'epoch': 1, 'state_dict': state, 'best_EPE': np.float64(2.5)}, str(tmp_path / 'x'),
+                   _use_new_zipfile_serialization=not legacy_)
+        kind, found, _ = read_foreign(str(tmp_path / 'x'))
+        assert kind == 'PyTorch' and len(found) == 224
+        for name in found:
+            np.testing.assert_array_equal(found[name].read(), values[name])
 
 
-def legacy(pickle_):
-    """A file of PyTorch's older format with this as its main pickle."""
-    return (b'\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.' + written(1001) + written({'little_endian': True}) + pickle_
-            + written([]))
-
-
-def zipped_pickle(tmp_path, pickle_, compression=zipfile.ZIP_STORED, **members):
-    """A file of PyTorch's newer format."""
-    path = tmp_path / 'x.zip'
-    with zipfile.ZipFile(str(path), 'w', compression) as file:
-        file.writestr('a/data.pkl', pickle_)
-        for name, data in members.items():
-            file.writestr('a/data/' + name, data)
-    return path.read_bytes()
-
-
-def npy(pickle_):
-    """A .npy file with an object."""
-    header = b"{'descr': '|O', 'fortran_order': False, 'shape': (), }\n"
-    return b'\x93NUMPY\x01\x00' + struct.pack('<H', len(header)) + header + pickle_
-
-
-@pytest.mark.parametrize('protocol', range(2, 5))
-@pytest.mark.parametrize('function, arguments, named', [
-    (os.system, ('touch /tmp/pickled',), '%s.system' % os.system.__module__),
-    (eval, ('1',), 'eval'), (subprocess.Popen, ('true',), '.Popen'), (getattr, ('a', 'b'), 'getattr'),
-    (datetime.date, (2020, 1, 1), 'datetime.date'), (np.memmap, ('/etc/passwd',), 'numpy.memmap'),
-    (np.fromfile, ('/etc/passwd',), 'fromfile')])
-def test_nothing_that_a_pickle_names_is_called(tmp_path, protocol, function, arguments, named):
-    hostile = pickle.dumps({'state_dict': Calls(function, *arguments)}, protocol)
-    for data in (legacy(hostile), zipped_pickle(tmp_path, hostile), npy(hostile)):
-        line = refused(tmp_path, data)
-        assert named in line and 'asks for' in line
-    assert not os.path.exists('/tmp/pickled')
-
-
-@pytest.mark.parametrize('module, name', [
-    ('torch', 'load'), ('torch.jit', 'load'), ('torch.nn.modules.conv', 'Conv2d'),
-    ('torch.storage', '_load_from_bytes'),
-    ('torch', 'Tensor'), ('torch._utils', '_rebuild_device_tensor_from_numpy'), ('numpy', 'load'), ('builtins', 'exec'),
-    ('collections', 'defaultdict'), ('collections', 'OrderedDict.fromkeys')])
-def test_of_pytorch_itself_only_what_tensors_need(tmp_path, module, name):
-    asked = written({'state_dict': weight_writers.Call(module, name, ('x',))})
-    for data in (legacy(asked), zipped_pickle(tmp_path, asked)):
-        assert '%s.%s' % (module, name) in refused(tmp_path, data)
-
-
-def tensor(shape=(1,), stride=(1,), offset=0, kind='FloatStorage', count=1):
-    """The pickle of {'conv1.0.weight': a tensor of these claims}."""
-    call = weight_writers._global('torch._utils', '_rebuild_tensor_v2') + b'('
-    storage = (b'(' + weight_writers._pickled('storage') + weight_writers._global('torch', kind)
-               + b''.join(map(weight_writers._pickled, ('0', 'cpu', count))) + b'tQ')
-    rest = b''.join(map(weight_writers._pickled, (offset, shape, stride, False, None)))
-    return b'\x80\x02}(' + weight_writers._pickled('conv1.0.weight') + call + storage + rest + b'tRu.'
-
-
-@pytest.mark.parametrize('claims', [
-    dict(shape=(10 ** 9,)), dict(shape=(10 ** 9, 10 ** 9, 10 ** 9, 10 ** 9)), dict(shape=(10 ** 9,), stride=(0,)),
-    dict(shape=(1000, 1000, 1000, 1000), stride=(0, 0, 0, 0)), dict(offset=-1), dict(offset=10 ** 30),
-    dict(shape=(-1,)),
-    dict(shape=(2, 2)), dict(shape=(1,) * 10 ** 4, stride=(0,) * 10 ** 4), dict(stride=(-1,), shape=(2,)),
-    dict(shape=(1.,)), dict(shape=(True,)), dict(count=10 ** 9, shape=(10 ** 9,))])
-def test_claims_of_more_than_the_file_has(tmp_path, claims):
-    for data in (zipped_pickle(tmp_path, tensor(**claims), **{'0': b'1234'}),
-                 legacy(tensor(**claims))[:-len(written([]))] + written(['0']) + struct.pack('<q', 1) + b'1234'):
-        assert 'damaged' in refused(tmp_path, data)
-    for count in (-1, 10 ** 9, 2 ** 62):
-        data = legacy(tensor())[:-len(written([]))] + written(['0']) + struct.pack('<q', count) + b'1234'
-        assert 'damaged' in refused(tmp_path, data)
-
-
-BOMBS = {  # pickles that are short and would be large or long
-    'depth': b'\x80\x02' + b']' * 50000 + b'a' * 49999 + b'.',
-    'marks': b'\x80\x02' + b'(' * 2 * 10 ** 5 + b'.',
-    'lists': b'\x80\x02' + b']' * 2 * 10 ** 5 + b'.',
-    'memo': b'\x80\x02]' + b''.join(b'r' + struct.pack('<I', i) for i in range(2 * 10 ** 5)) + b'.',
-    'laughs': b'\x80\x02' + weight_writers._pickled('state_dict') + b'}' + b']q\x00' + b'h\x00h\x00\x86q\x00' * 10 ** 4
-              + b'.',
-    'keys': b'\x80\x02}(' + b')q\x00' + b'h\x00h\x00\x86q\x00' * 60 + b'Nu.',  # its hash takes 2⁶⁰ steps
-    'dicts': (b'\x80\x02](' + b''.join(b'(' + weight_writers._pickled(str(i)) + b'Nt' for i in range(30000)) + b'eq\x00'
-              + (weight_writers._global('collections', 'OrderedDict') + b'h\x00\x85R') * 2000 + b'.'),
-    'encoded': (b'\x80\x02' + weight_writers._pickled('x' * 10 ** 6) + b'q\x00'
-                + (weight_writers._global('_codecs', 'encode') + b'h\x00' + weight_writers._pickled('latin1')
-                   + b'\x86R') * 10 ** 4 + b'.'),
-    'long': b'\x80\x02\x8b' + struct.pack('<i', 10 ** 9) + b'.',
-    'text': b'\x80\x02X' + struct.pack('<I', 4 * 10 ** 9) + b'.',
-    'text64': b'\x80\x04\x8d' + struct.pack('<Q', 2 ** 63) + b'.',
-    'none': b'\x80\x02.', 'number': written(5), 'empty': written({}), 'cut': written({'a': 1})[:-5],
-    'cycle': b'\x80\x02}q\x00(' + weight_writers._pickled('state_dict') + b'h\x00u.',
-    'instance': b'\x80\x02(cos\nsystem\n)\x81.', 'old': b'(ios\nsystem\n.', 'extension': b'\x80\x02\x82\x01.',
-    'build': b'\x80\x02N}b.', 'line': b'\x80\x02c' + b'a' * 10 ** 6, 'get': b'\x80\x02h\x07.',
-}
-
-
-@pytest.mark.parametrize('bomb', sorted(BOMBS))
-def test_pickles_that_would_take_for_ever(tmp_path, bomb):
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for data in (legacy(BOMBS[bomb]), zipped_pickle(tmp_path, BOMBS[bomb]), npy(BOMBS[bomb])):
-        refused(tmp_path, data)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200e3  # kB
-
+# Damage
 
 @pytest.mark.parametrize('kind', KINDS)
 def test_a_file_that_is_cut_off_anywhere(tmp_path, kind):
@@ -291,35 +122,7 @@ def test_damage_is_refused_or_read_and_never_more(tmp_path, kind):
             assert type(error).__name__ == 'InputError' and '\n' not in str(error)
 
 
-def zip_of(tmp_path, **members):
-    with zipfile.ZipFile(str(tmp_path / 'x.zip'), 'w', zipfile.ZIP_DEFLATED) as file:
-        for name, data in members.items():
-            file.writestr(name + '.npy', data)
-    return (tmp_path / 'x.zip').read_bytes()
-
-
-def array_header(shape, descr='<f4'):
-    header = ("{'descr': %r, 'fortran_order': False, 'shape': %s, }\n" % (descr, shape)).encode()
-    return b'\x93NUMPY\x01\x00' + struct.pack('<H', len(header)) + header
-
-
-def test_zip_bombs(tmp_path):
-    bomb = zip_of(tmp_path, bomb=array_header((1024, 1024, 4, 3)) + bytes(3 << 24))
-    member = zipped.members(Bytes(memoryview(bomb)))['bomb.npy']
-    assert len(bomb) < 1e5 and member.size > 5e7
-    arrays = numpy_files.read_npz({row['tensorflow'] + '/weights.npy': member for row in weight_writers.table()})
-    assert 'claims 5.7' in message(names.to_tensorflow, arrays, caffe_axes=False, rgb=False)
-    assert 'damaged' in refused(tmp_path, zip_of(tmp_path, **{'conv1/kernel': array_header((10 ** 9,)) + b'1234'}))
-    assert 'damaged' in refused(tmp_path, zip_of(tmp_path, **{'conv1/kernel': array_header('(' * 5000 + ')' * 5000)}))
-    assert 'holds no numbers' in refused(tmp_path, zip_of(tmp_path, **{'conv1/kernel': array_header((), '|O')}))
-    assert 'packed' in refused(tmp_path, zipped_pickle(tmp_path, written({}), zipfile.ZIP_DEFLATED))
-
-
-def test_a_zip_file_of_too_many_members(tmp_path):
-    data = zip_of(tmp_path, a=b'')
-    end = data.rfind(b'PK\x05\x06')
-    assert 'members' in refused(tmp_path, data[:end + 10] + struct.pack('<H', 65000) + data[end + 12:])
-
+# What is none of these formats
 
 def test_hdf5_that_caffe_does_not_write(tmp_path):
     values = np.ones((2, 2, 3, 3), np.float32)
@@ -367,18 +170,3 @@ def test_a_net_that_is_none_of_these(tmp_path):
     assert 'two arrays for FlowNetS/conv1/biases' in message(read_foreign, str(tmp_path / 'x'))
     assert 'cannot be read' in message(read_foreign, str(tmp_path / 'missing'))
     assert 'cannot be read' in message(read_foreign, str(tmp_path))
-
-
-# The real library
-
-def test_what_pytorch_itself_writes(tmp_path):
-    torch = pytest.importorskip('torch')
-    values = values_of('2')
-    state = collections.OrderedDict((name, torch.from_numpy(value)) for name, value in as_pytorch('2', values).items())
-    for legacy_ in (True, False):
-        torch.save({'epoch': 1, 'state_dict': state, 'best_EPE': np.float64(2.5)}, str(tmp_path / 'x'),
-                   _use_new_zipfile_serialization=not legacy_)
-        kind, found, _ = read_foreign(str(tmp_path / 'x'))
-        assert kind == 'PyTorch' and len(found) == 224
-        for name in found:
-            np.testing.assert_array_equal(found[name].read(), values[name])

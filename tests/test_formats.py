@@ -11,7 +11,7 @@ from src.tf import tf
 from src.weights.checkpoint import Checkpoint
 from src.weights.filling import assign, describe, restore
 from src.weights.formats import open_weights
-from test_foreign import KINDS, write
+from foreign_files import KINDS, write
 from weight_writers import as_pytorch, write_pytorch
 
 WIDTH = 1 / 64  # 1 to 16 channels

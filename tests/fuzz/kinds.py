@@ -260,7 +260,7 @@ def _read_checkpoint(folder):
 
 def _weights(name):
     def seeds(folder):
-        from test_foreign import values_of, write
+        from foreign_files import values_of, write
         return [_bytes(write(os.path.join(folder, 'a.weights'), name, 'S', values_of('S')))]
     return seeds
 
