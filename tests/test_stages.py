@@ -71,18 +71,23 @@ done
 """
 
 
+def calls_of_stages(folder, data, *flags):
+    """The calls of Python that train_stages.sh DATA OUT makes, each a list: the script's name, its path, its flags."""
+    python, calls = folder / 'python', folder / 'calls'
+    python.write_text(RECORDER)
+    python.chmod(0o755)
+    subprocess.check_call(['sh', os.path.join(ROOT, 'tools', 'train_stages.sh'), data, 'OUT', *flags],
+                          cwd=str(folder), env=dict(os.environ, PYTHON=str(python), CALLS=str(calls)))
+    return [line.split(' ') for line in calls.read_text().splitlines()]
+
+
 @pytest.mark.parametrize('data, chain', [
     ('DATA', [('C', ''), ('C-fine', 'C'), ('CS', 'C-fine'), ('CS-fine', 'CS'), ('CSS', 'CS-fine'), ('CSS-fine', 'CSS'),
               ('CSS-ft-sd', 'CSS-fine'), ('SD', ''), ('fusion', 'CSS-ft-sd,SD'), ('fusion-fine', 'fusion')]),
     ('photographs:MINE', [('C', ''), ('CS', 'C'), ('CSS', 'CS'), ('SD', ''), ('SD-on', 'SD'),
                           ('fusion', 'CSS,SD-on')])])
 def test_each_stage_of_a_sequence_begins_with_the_nets_before_it(tmp_path, data, chain):
-    python, calls = tmp_path / 'python', tmp_path / 'calls'
-    python.write_text(RECORDER)
-    python.chmod(0o755)
-    subprocess.check_call(['sh', os.path.join(ROOT, 'tools', 'train_stages.sh'), data, 'OUT', '--log_step', '7'],
-                          cwd=str(tmp_path), env=dict(os.environ, PYTHON=str(python), CALLS=str(calls)))
-    calls = [line.split(' ') for line in calls.read_text().splitlines()]
+    calls = calls_of_stages(tmp_path, data, '--log_step', '7')
     trainings = [call for call in calls if call[0] == 'flownet2_train.py']
     generated = [call[call.index('--textures') + 1] for call in calls if call[0] == 'make_synthetic.py']
     assert generated == (['MINE'] * 3 if data == 'photographs:MINE' else [])
@@ -90,3 +95,11 @@ def test_each_stage_of_a_sequence_begins_with_the_nets_before_it(tmp_path, data,
     before = {name: 'OUT/%s/latest.ckpt-1.index' % name for name, _ in chain}
     begun = [(call[call.index('--result') + 1], call[call.index('--pretrained') + 1]) for call in trainings]
     assert begun == [('OUT/' + name, ','.join(before[one] for one in nets.split(',') if one)) for name, nets in chain]
+
+
+@pytest.mark.parametrize('scale, pairs', [
+    ((), [10000, 5000, 9000]), (('--scale', '0.5'), [5000, 2500, 4500]), (('--scale=1e-5',), [24, 24, 24])])
+def test_a_scale_is_that_of_generated_pairs_too(tmp_path, scale, pairs):
+    calls = [call for call in calls_of_stages(tmp_path, 'photographs:MINE', *scale) if call[0] == 'make_synthetic.py']
+    assert [int(call[call.index('--pairs') + 1]) for call in calls] == pairs
+    assert [call[call.index('--motion') + 1] for call in calls] == ['chairs', 'small', 'large']

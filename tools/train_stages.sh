@@ -4,7 +4,7 @@
 # as the paper did, where DATA holds FlyingChairs, FlyingThings3D and ChairsSDHom under these names, or is
 # synthetic:SEED; and as the weights that come with the project were trained (docs/weights.md), where DATA is
 # photographs:FOLDER, from which the pairs are generated (OUT then takes 65 GB of them). F multiplies all numbers of
-# steps: 0.00001 tries the chain. Started again, it goes on where it was.
+# steps and of generated pairs: 0.00001 tries the chain. Started again, it goes on where it was.
 set -e
 if [ $# -lt 2 ]; then
     echo "usage: sh tools/train_stages.sh DATA OUT [--width W] [--scale F] [flags of flownet2_train.py]" >&2
@@ -44,9 +44,20 @@ as_the_paper() {
     fine fusion-fine "$things" "$net" --stage fusion "$@"
 }
 
+scale=1 before=''
+for flag in "$@"; do
+    case $before in --scale) scale=$flag ;; esac
+    case $flag in --scale=*) scale=${flag#*=} ;; esac
+    before=$flag
+done
+
+scaled() {  # scaled COUNT: F * COUNT pairs, but 24 at least, for 20 of them are to validate on
+    awk -v count="$1" -v scale="$scale" 'BEGIN { count = int(count * scale + .5); print count < 24 ? 24 : count }'
+}
+
 generate() {  # generate LAW PAIRS SEED: pairs of a law of motion into OUT/LAW; an eighth of the photographs is left out
-    "$python" "$root/tools/make_synthetic.py" --out "$out/$1" --motion "$1" --pairs "$2" --val 20 --seed "$3" \
-        --textures "${data#photographs:}" --textures_part train
+    "$python" "$root/tools/make_synthetic.py" --out "$out/$1" --motion "$1" --pairs "$(scaled "$2")" --val 20 \
+        --seed "$3" --textures "${data#photographs:}" --textures_part train
 }
 
 thin() {  # thin NAME DATASET PRETRAINED FLAGS...: a stage of the weights that come with the project
