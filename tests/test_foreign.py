@@ -9,7 +9,7 @@ import pytest
 import weight_writers
 from error_lines import message
 from foreign_files import KINDS, NETS, read_foreign, refused, values_of, write
-from src.weights import names, pickled, pytorch
+from src.weights import names, pickle_values, pytorch
 from src.weights.mapped import Array, Bytes
 from weight_writers import as_caffe, as_pytorch, write_pytorch
 
@@ -64,7 +64,7 @@ def test_what_is_in_no_net_is_told(tmp_path):
 def test_pytorchs_views_are_read_as_they_lie(tmp_path):
     """A tensor may be a part of its storage, and in another order."""
     storage = np.arange(100, dtype=np.float32)
-    tensor = pickled.Tensor(pickled.Storage('FloatStorage', '0'), 4, (2, 3, 2, 2), (1, 2, 6, 12))
+    tensor = pickle_values.Tensor(pickle_values.Storage('FloatStorage', '0'), 4, (2, 3, 2, 2), (1, 2, 6, 12))
     array = pytorch._arrays({'conv1.weight': tensor}, {'0': Bytes(memoryview(storage.tobytes()))})['conv1.weight']
     expected = np.array([[[[4 + a + 2 * b + 6 * c + 12 * d for d in range(2)] for c in range(2)] for b in range(3)]
                          for a in range(2)], np.float32)

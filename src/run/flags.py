@@ -1,7 +1,6 @@
 """The flags of the scripts: typed, checked, and read nowhere else; and how a script ends."""
 import argparse
 import os
-import re
 import signal
 import sys
 
@@ -9,6 +8,7 @@ from src.device import modelarts
 from src.files import InputError
 from src.interrupts import end_process, heard
 from src.paths import DEFAULT, PUBLISHED, SHIPPED, XLA_CACHE, XLA_CACHE_VARIABLE
+from src.run.flag_types import above_zero, boolean, comma_separated, number, one_of, size, steps, whole, width
 from src.run.stages import SCHEDULES, STAGES
 
 NETS = ('C', 'S', 'SD', 'CS', 'CSS', '2')  # networks.NETS, without TensorFlow, which takes seconds to import
@@ -44,86 +44,6 @@ def start(main):
         sys.exit('%s: error: %s' % (sys.argv[0].rsplit('/', 1)[-1], error))
     except KeyboardInterrupt:
         end_process()
-
-
-def boolean(text):
-    """True/False, true/false or 1/0, and nothing else."""
-    values = {'True': True, 'true': True, '1': True, 'False': False, 'false': False, '0': False}
-    if text not in values:
-        raise argparse.ArgumentTypeError('%r is neither True nor False' % text)
-    return values[text]
-
-
-def whole(least, most=float('inf')):
-    """The type of whole numbers from `least` to `most`."""
-    def parse(text):
-        try:
-            value = int(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError('%r is not a whole number' % text)
-        if value < least:
-            raise argparse.ArgumentTypeError('%d is less than %d' % (value, least))
-        if value > most:
-            raise argparse.ArgumentTypeError('%d is more than %d' % (value, most))
-        return value
-    return parse
-
-
-def number(text):
-    """A finite number from 0 up."""
-    try:
-        value = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError('%r is not a number' % text)
-    if not 0 <= value < float('inf'):
-        raise argparse.ArgumentTypeError('%r is not a finite number from 0 up' % text)
-    return value
-
-
-def above_zero(text):
-    """A finite number above 0."""
-    if number(text) == 0:
-        raise argparse.ArgumentTypeError('%r is not above 0' % text)
-    return number(text)
-
-
-def one_of(choices):
-    """The type of words that are among `choices`."""
-    def parse(text):
-        if text not in choices:
-            raise argparse.ArgumentTypeError('%r is none of %s' % (text, ', '.join(choices)))
-        return text
-    return parse
-
-
-def width(text):
-    """A share of the channels, rounded to 1/1024: checkpoints tell it by conv6, which has 1024 channels at width 1."""
-    steps = round(1024 * number(text))
-    if steps < 1:
-        raise argparse.ArgumentTypeError('%r is less than 1/1024' % text)
-    return steps / 1024
-
-
-def steps(text):
-    """Steps and ranges of steps between bars, as CANN takes them."""
-    if not re.match(r'\d+(-\d+)?(\|\d+(-\d+)?)*$', text):
-        raise argparse.ArgumentTypeError('%r is not like 0|5|10-12' % text)
-    return text
-
-
-def comma_separated(kind):
-    """The type of lists of `kind`; an empty text is an empty list."""
-    return lambda text: [kind(item.strip()) for item in text.split(',')] if text.strip() else []
-
-
-def size(least=16):
-    """The type of image sizes H,W in pixels, from `least` up."""
-    def parse(text):
-        sides = comma_separated(whole(least))(text)
-        if len(sides) != 2:
-            raise argparse.ArgumentTypeError('%r is not a size H,W' % text)
-        return tuple(sides)
-    return parse
 
 
 def test_flags(arguments=None):

@@ -8,7 +8,8 @@ import numpy as np
 
 from src.files import InputError
 from src.weights.mapped import Array, size_of
-from src.weights.pickled import DType, Latin1, Ndarray, load
+from src.weights.pickle_values import DType, Latin1, Ndarray
+from src.weights.pickled import load
 
 MAGIC = b'\x93NUMPY'
 

@@ -1,100 +1,18 @@
-"""Reads what tensors need of a pickle, and executes nothing: a pickle is a program, which may call any function of any
-module. This interpreter has the few instructions and names that PyTorch and NumPy write for tensors and dicts of them;
-everything else is refused by name. The instructions are those of Python's pickletools.
+"""Reads the pickles of weights without executing anything: a pickle is a program, which may call any function.
+
+This interpreter knows the few instructions that PyTorch and NumPy write, and what pickle_values.py lists; everything
+else is refused by name. The instructions are those of Python's pickletools.
 
 Time and memory stay within a multiple of the file: there is no recursion, what is remembered is referred to and never
 copied, and the number of instructions is limited.
 """
 import struct
-import typing
 
 from src.files import InputError
+from src.weights.pickle_values import CALLS, MENTIONED, STORAGES, DType, Name, Ndarray, Storage, set_item, text
 
 MOST_STEPS = 1 << 17  # FlowNet2 with an optimizer's two values for each weight takes 30,000
 
-OPAQUE = object()  # a value that nobody looks at
-
-
-class Name(typing.NamedTuple):
-    """Of a function or class: it stays a name."""
-    module: str
-    name: str
-
-
-class Storage(typing.NamedTuple):
-    """The numbers that tensors are views of."""
-    kind: str  # such as FloatStorage
-    key: str  # where its bytes are
-
-
-class Tensor(typing.NamedTuple):
-    """A view of a Storage."""
-    storage: Storage
-    offset: int  # this and stride count numbers, not bytes
-    shape: tuple
-    stride: tuple
-
-
-class Latin1(typing.NamedTuple):
-    """Bytes, written as text."""
-    text: str
-
-
-class DType:
-    """A NumPy data type: `code`, such as f4, and `order`, <, > or |."""
-
-    def __init__(self, code):
-        self.code, self.order = code, '|'
-
-
-class Ndarray:
-    """A NumPy array: `shape`, `dtype` (DType), `fortran` (its order in memory), and `data`: bytes or a list."""
-
-    shape = dtype = fortran = data = None
-
-
-def text(value):
-    """A str from the text or the bytes of a pickle; Python 2 wrote names as bytes."""
-    if isinstance(value, memoryview):
-        value = bytes(value[:1000]).decode('latin-1')
-    if not isinstance(value, str):
-        raise InputError('is damaged: a pickle has a %s for a name' % type(value).__name__)
-    return value
-
-
-def _rebuilt(storage, offset, shape, stride, *_):
-    if not isinstance(storage, Storage) or type(offset) is not int:
-        raise InputError('is damaged: a tensor without its storage')
-    if not isinstance(shape, tuple) or not isinstance(stride, tuple):
-        raise InputError('is damaged: a tensor without its shape')
-    return Tensor(storage, offset, shape, stride)
-
-
-def _ordered_dict(items=()):
-    made = {}
-    for item in items:
-        if type(items) is not list or type(item) not in (list, tuple) or len(item) != 2:
-            raise InputError('is damaged: a pickle makes a dict of what is no pairs')
-        _set(made, *item)
-    return made
-
-
-_CALLS = {  # what a pickle may call, and what is called in its place
-    ('collections', 'OrderedDict'): _ordered_dict,
-    ('torch._utils', '_rebuild_tensor'): _rebuilt,
-    ('torch._utils', '_rebuild_tensor_v2'): _rebuilt,
-    ('torch._utils', '_rebuild_parameter'): lambda tensor, *_: tensor,
-    ('torch', 'Size'): lambda shape: shape,
-    ('_codecs', 'encode'): lambda value, encoding: Latin1(value),
-    ('numpy', 'dtype'): lambda code, *_: DType(text(code)),
-}
-for _module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
-    _CALLS[_module, '_reconstruct'] = lambda *_: Ndarray()
-    _CALLS[_module, 'scalar'] = lambda *_: OPAQUE
-STORAGES = {'FloatStorage': '<f4', 'DoubleStorage': '<f8', 'HalfStorage': '<f2', 'LongStorage': '<i8',
-            'IntStorage': '<i4', 'ShortStorage': '<i2', 'CharStorage': '<i1', 'ByteStorage': '<u1',
-            'BoolStorage': '<u1'}
-_MENTIONED = {('numpy', 'ndarray')} | {('torch', kind) for kind in STORAGES}
 _NUMBERS = {b'J': '<i', b'K': 'B', b'M': '<H', b'G': '>d'}
 _LENGTHS = {b'U': 'B', b'T': '<i', b'C': 'B', b'B': '<I', b'\x8e': '<Q',  # bytes
             b'\x8c': 'B', b'X': '<I', b'\x8d': '<Q'}  # text
@@ -204,10 +122,10 @@ class _Interpreter:
     def _set_items(self, items):
         made = self._top(dict)
         for key, value in zip(items[::2], items[1::2]):
-            _set(made, key, value)
+            set_item(made, key, value)
 
     def _name(self, module, name):
-        if (module, name) not in _CALLS and (module, name) not in _MENTIONED:
+        if (module, name) not in CALLS and (module, name) not in MENTIONED:
             raise InputError('has a pickle that asks for %s.%s, which is no part of weights'
                              % (module[:100], name[:100]))
         self._stack.append(Name(module, name))
@@ -225,7 +143,7 @@ class _Interpreter:
 
     def _call(self):
         called, arguments = self._popped(2)
-        build = _CALLS.get(tuple(called)) if isinstance(called, Name) else None
+        build = CALLS.get(tuple(called)) if isinstance(called, Name) else None
         if build is None or type(arguments) is not tuple or len(arguments) > 10:
             raise InputError('has a pickle that calls what is no function')
         self._spend(sum(len(argument) for argument in arguments if type(argument) is list))
@@ -274,15 +192,6 @@ _METHODS = {
 }
 
 
-def _set(made, key, value):
-    """Keys are text and whole numbers: to compare tuples of tuples can take for ever."""
-    if isinstance(key, (str, memoryview)):
-        key = text(key)
-    elif type(key) is not int:
-        raise InputError('has a pickle with a key that is neither a name nor a number')
-    made[key] = value
-
-
 def load(file, start=0, kinds=None):
     """Reads the pickle that begins at `start` of Bytes.
 
@@ -290,8 +199,8 @@ def load(file, start=0, kinds=None):
         kinds: a dict to which each storage is added that the pickle refers to, {key: kind}.
 
     Returns:
-        The object, made of None, bool, int, float, str, memoryview (bytes), list, tuple, dict and the types of this
-        file; and where the pickle ends.
+        The object, made of None, bool, int, float, str, memoryview (bytes), list, tuple, dict and the types of
+        pickle_values.py; and where the pickle ends.
 
     Raises:
         InputError: it is damaged, or holds anything else.

@@ -7,7 +7,8 @@ import numpy as np
 
 from src.files import InputError
 from src.weights.mapped import Array, size_of
-from src.weights.pickled import STORAGES, Tensor, load, text
+from src.weights.pickle_values import STORAGES, Tensor, text
+from src.weights.pickled import load
 
 MAGIC = b'\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.'  # the first pickle: the number 0x1950a86a20f9469cfc6c
 
