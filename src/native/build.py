@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import typing
 
 from src.native.library import CUDA_SOURCES, HERE, library_path
 from src.tf import tf
@@ -24,7 +25,7 @@ class BuildError(Exception):
     """There is no compiler, or it failed; the message is for the user."""
 
 
-def build(cuda='auto'):
+def build(cuda: str = 'auto') -> str:
     """Builds the library unless it is there.
 
     Args:
@@ -50,7 +51,7 @@ def build(cuda='auto'):
     return path
 
 
-def find_nvcc():
+def find_nvcc() -> typing.Optional[str]:
     """The path of nvcc, if this TensorFlow can use what it makes; else None."""
     homes = [os.environ.get(name) for name in ('CUDA_HOME', 'CUDA_PATH')] + ['/usr/local/cuda']
     path = [os.environ.get('PATH', '')] + [os.path.join(home, 'bin') for home in homes if home]
@@ -108,7 +109,8 @@ def _run(commands):
                 ' '.join(map(shlex.quote, command)), process.returncode, '\n'.join(lines)))
 
 
-def main():
+def main() -> None:
+    """Builds as the flags say and prints the path of the library; an error is what it ends with."""
     parser = argparse.ArgumentParser(description='Builds the correlation op for the TensorFlow that is installed.')
     parser.add_argument('--cuda', choices=('auto', 'on', 'off'), default='auto',
                         help='with kernels for NVIDIA GPUs; auto: where TensorFlow can use them and nvcc is found')

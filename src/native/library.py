@@ -6,6 +6,7 @@ TensorFlow and no other state of the sources ever finds it.
 import functools
 import hashlib
 import os
+import typing
 
 from src.tf import tf
 
@@ -15,13 +16,13 @@ SOURCES = ('correlation.h', 'correlation_cpu.cc', 'correlation_ops.cc', 'correla
 FOLDER = os.path.join(HERE, 'build')
 
 
-def find_library():
+def find_library() -> typing.Optional[str]:
     """The path of this TensorFlow's build of these sources, one with CUDA before one without; None if there is none."""
     paths = [library_path(cuda) for cuda in (True, False)]
     return next((path for path in paths if os.path.exists(path)), None)
 
 
-def library_path(cuda):
+def library_path(cuda: bool) -> str:
     """Where the build with or without CUDA lies, made or not."""
     digest = hashlib.sha256()
     for name in SOURCES:
@@ -33,12 +34,12 @@ def library_path(cuda):
     return os.path.join(FOLDER, 'tf-' + tf.VERSION, name)
 
 
-def has_cuda(path):
+def has_cuda(path: str) -> bool:
     """Whether a library of library_path is one with CUDA."""
     return os.path.basename(path).startswith('correlation-cuda-')
 
 
-def missing(gpu):
+def missing(gpu: bool) -> typing.Optional[str]:
     """Why the native op cannot be used on a CPU, or on a GPU; None where it can."""
     _, reason = load()
     if not reason and gpu and not has_cuda(find_library()):
@@ -47,7 +48,7 @@ def missing(gpu):
 
 
 @functools.lru_cache(maxsize=None)
-def load():
+def load() -> typing.Tuple[typing.Any, typing.Optional[str]]:
     """(module with the ops, None), or (None, the reason why there is none); asked once in a process."""
     path = find_library()
     if not path:

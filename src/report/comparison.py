@@ -1,12 +1,14 @@
 """Several results side by side, pair by pair: as text and as the page compare.html."""
 import math
 import os
+import typing
 
 from src.files import InputError
 from src.flow.metrics import EPE_IMAGES, NAMES, aligned, format_value
 from src.report import parts
 from src.report.html import element, page
 from src.report.plots import bars, longest_of
+from src.report.results import Result
 from src.report.validation import MOST_ROWS, SPEEDS
 
 MOST_NAMED = 5  # pairs that a line about missing ones names
@@ -28,7 +30,7 @@ class Comparison:
         InputError: no pair is in all of them.
     """
 
-    def __init__(self, results):
+    def __init__(self, results: typing.List[Result]):
         self.results, self.labels = results, _labels([result.folder for result in results])
         common = [key for key in results[0].pairs if all(key in result.pairs for result in results)]
         if not common:
@@ -39,7 +41,7 @@ class Comparison:
         self.rows = sorted([(key, epes, _difference(epes)) for key, epes in rows],
                            key=lambda row: -1 if row[2] is None else abs(row[2]), reverse=True)
 
-    def missing(self):
+    def missing(self) -> typing.Iterator[str]:
         """A line for each result that lacks pairs which others have: how many, and the first of them."""
         everything = {key: None for result in self.results for key in result.pairs}  # a set in order
         for label, result in zip(self.labels, self.results):
@@ -49,23 +51,23 @@ class Comparison:
                     label, len(names), 's' * (len(names) > 1), ', '.join(names[:MOST_NAMED]),
                     ', …' * (len(names) > MOST_NAMED))
 
-    def averages(self):
+    def averages(self) -> typing.List[typing.Optional[float]]:
         """The EPE of each result over the pairs that all have: the mean over pairs, as `Average EPE` is."""
         columns = zip(*[epes for _, epes, _ in self.rows])
         known = [[epe for epe in column if epe is not None] for column in columns]
         return [sum(epes) / len(epes) if epes else None for epes in known]
 
-    def better(self):
+    def better(self) -> typing.List[int]:
         """How many of the common pairs each result has the smallest EPE of, alone."""
         return [sum(None not in epes and _is_best(epes, place) for _, epes, _ in self.rows)
                 for place in range(len(self.labels))]
 
-    def measured(self):
+    def measured(self) -> typing.List[str]:
         """The names of the metrics that any of the results has."""
         return [name for name in NAMES if any(result.metrics['all'][name] is not None for result in self.results)]
 
 
-def comparison_text(comparison, most_rows):
+def comparison_text(comparison: Comparison, most_rows: int) -> str:
     """A comparison as text: the metrics, what is missing, and the pairs with the largest differences."""
     names = comparison.measured()
     lines = [['result', 'pairs'] + names]
@@ -85,7 +87,7 @@ def comparison_text(comparison, most_rows):
     return '\n'.join(text)
 
 
-def comparison_page(comparison):
+def comparison_page(comparison: Comparison) -> str:
     """The text of compare.html."""
     lacking = [element('p', line, class_='note') for line in comparison.missing()]
     return page(' · '.join(comparison.labels),

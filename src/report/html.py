@@ -2,6 +2,7 @@
 import html
 import os
 import string
+import typing
 
 VOID = ('br', 'img', 'input', 'wbr')  # elements without content
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -12,7 +13,7 @@ class Html(str):
     __slots__ = ()
 
 
-def element(name, *content, **attributes):
+def element(name: str, *content: typing.Any, **attributes: typing.Any) -> Html:
     """An element as Html.
 
     Args:
@@ -26,17 +27,17 @@ def element(name, *content, **attributes):
     return Html('<%s%s>%s</%s>' % (name, written, joined(content), name))
 
 
-def joined(parts):
+def joined(parts: typing.Iterable) -> Html:
     """Texts and Html, one behind the other, as Html."""
     return Html(''.join(part if isinstance(part, Html) else html.escape(str(part)) for part in parts))
 
 
-def breakable(text):
+def breakable(text: str) -> Html:
     """A path as Html whose lines may break behind each slash."""
     return Html(joined([text]).replace('/', '/<wbr>'))
 
 
-def page(title, *content):
+def page(title: str, *content: typing.Any) -> str:
     """A whole page of sections, in which the browser is told to fetch nothing: styles, scripts and images are inside.
 
     Returns:
@@ -46,7 +47,7 @@ def page(title, *content):
         title=joined([title]), style=_read('page.css'), script=_read('page.js'), body=joined(content)))
 
 
-def writable(text):
+def writable(text: str) -> str:
     """A text with a question mark for each byte of a file's name that is no UTF-8."""
     return text.encode('utf-8', 'replace').decode('utf-8')
 

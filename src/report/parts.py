@@ -1,6 +1,7 @@
 """What several pages have in common: tables that can be sorted, sections, cards of figures, settings."""
 import json
 import math
+import typing
 
 from src.flow.metrics import NAMES, format_value
 from src.report.html import Html, breakable, element
@@ -14,24 +15,24 @@ MEANINGS = (
     ('matched, unmatched', 'EPE of the pixels that are seen in both images, and of those that are not'))
 
 
-def section(title, *content, note=None):
+def section(title: str, *content: typing.Any, note: typing.Optional[str] = None) -> Html:
     """A part of a page with its heading and perhaps a line of explanation."""
     return element('section', element('h2', title), note and element('p', note, class_='note') or '', *content)
 
 
-def card(title, *content, note=None):
+def card(title: str, *content: typing.Any, note: typing.Optional[str] = None) -> Html:
     """A part of a section, in a frame."""
     return element('div', element('h3', title), note and element('p', note, class_='note') or '', *content,
                    class_='card')
 
 
-def figures(rows):
+def figures(rows: typing.List[typing.Tuple[str, str]]) -> Html:
     """The numbers that matter most: list of (text of the number, what it is)."""
     return element('div', *[element('div', element('strong', number), element('span', name)) for number, name in rows],
                    class_='figures')
 
 
-def table(columns, rows, label, last=None):
+def table(columns: typing.List[str], rows: typing.List[list], label: str, last: typing.Optional[list] = None) -> Html:
     """A table whose rows can be sorted by the headings, if there are several.
 
     Args:
@@ -51,34 +52,34 @@ def table(columns, rows, label, last=None):
     return scrolling(element('table', *parts, class_='sortable' if len(rows) > 1 else 'plain'), label)
 
 
-def scrolling(content, label):
+def scrolling(content: Html, label: str) -> Html:
     """What may be wider than the page; the keyboard reaches it too."""
     return element('div', content, class_='scrolling', tabindex=0, role='region', aria_label=label)
 
 
-def number(value, text, is_best=False):
+def number(value: typing.Optional[float], text: str, is_best: bool = False) -> Html:
     """A cell with a number, None where there is none, and its text; `is_best` if it is better than its neighbours."""
     sorted_by = '' if value is None or math.isnan(value) else 'Infinity' if math.isinf(value) else repr(value)
     return element('td', text, class_='number best-value' if is_best else 'number', data_value=sorted_by)
 
 
-def metric_cells(row, names):
+def metric_cells(row: dict, names: typing.List[str]) -> typing.List[Html]:
     """The cells of metrics, given {name: value}."""
     return [number(row[name], format_value(name, row[name])) for name in names]
 
 
-def measured(metrics):
+def measured(metrics: dict) -> typing.List[str]:
     """The names of the metrics that have a value in `metrics`, the content of metrics.json."""
     return [name for name in NAMES if metrics['all'][name] is not None]
 
 
-def meanings():
+def meanings() -> Html:
     """What the columns of metrics mean, to be unfolded."""
     rows = [part for name, text in MEANINGS for part in (element('dt', name), element('dd', text))]
     return element('details', element('summary', 'What the columns mean'), element('dl', *rows))
 
 
-def settings_table(settings):
+def settings_table(settings: typing.Optional[dict]) -> Html:
     """Settings, in a table of names and values."""
     rows = [element('tr', element('th', name, scope='row'), element('td', _plain(value)))
             for name, value in sorted((settings or {}).items())]

@@ -1,19 +1,20 @@
 """Pictures inside of a page: as data URIs of bounded size."""
 import base64
+import typing
 
 import cv2
 import numpy as np
 
 from src.flow.draw import color_wheel
 from src.flow.errors import BRIGHTEST, shade, shades_to_color
-from src.report.html import element
+from src.report.html import Html, element
 
 WIDEST = 640  # pixels of the longer side; larger pictures are scaled down
 MOST_BYTES = 120000  # of a picture's file
 QUALITIES = (92, 84, 70, 50)  # of JPEG, tried in this order
 
 
-def data_uri(image):
+def data_uri(image: np.ndarray) -> str:
     """An image uint8 (H, W, 3) BGR as text for an img's src.
 
     It is scaled down to WIDEST. It is a PNG where that has no more than MOST_BYTES, else a JPEG; what even the coarsest
@@ -29,7 +30,7 @@ def data_uri(image):
         widest //= 2
 
 
-def shrink(values, valid):
+def shrink(values: np.ndarray, valid: np.ndarray) -> typing.Tuple[np.ndarray, np.ndarray]:
     """Scales a flow or an error down to WIDEST: each pixel has the mean of the known ones that it comes from.
 
     Sparse truth, scaled down as a picture, would drown in what is unknown.
@@ -56,14 +57,14 @@ def _scaled(values, widest):
     return cv2.resize(values, size, interpolation=cv2.INTER_AREA) if scale < 1 else values
 
 
-def wheel():
+def wheel() -> Html:
     """The legend of flow colours."""
     side = 88
     return element('img', src=data_uri(color_wheel(size=side)[:side]), width=side, height=side, class_='wheel',
                    alt='Red is to the right, yellow down, light blue to the left, violet up, white is no motion')
 
 
-def error_scale():
+def error_scale() -> Html:
     """The legend of error pictures: a bar from 0 to BRIGHTEST pixels, with ticks."""
     colors = shades_to_color(np.linspace(0, 1, 9)[None])[0, :, ::-1].tolist()
     gradient = 'background: linear-gradient(to right, %s)' % ', '.join('rgb(%d %d %d)' % tuple(c) for c in colors)

@@ -4,14 +4,15 @@ Lengths are shares of the plot's width, and texts have a size of their own, so t
 infinite value is drawn as the longest one, and its text says what it is.
 """
 import math
+import typing
 
-from src.report.html import element, joined
+from src.report.html import Html, element, joined
 
 SHORT = 20  # letters of a name that stays on one line
 HEIGHT, TOP, BOTTOM = 190, 18, 22  # of the columns' plot in CSS pixels, and of the texts above and below the columns
 
 
-def bars(rows, label, longest=None):
+def bars(rows: typing.List[tuple], label: str, longest: typing.Optional[float] = None) -> Html:
     """A table of bars.
 
     Args:
@@ -34,7 +35,8 @@ def bars(rows, label, longest=None):
     return element('table', element('tbody', *lines), class_='bars', aria_label=label)
 
 
-def columns(values, titles, ticks, label, texts=()):
+def columns(values: typing.List[float], titles: typing.List[str], ticks: typing.List[tuple], label: str,
+            texts: typing.Sequence[str] = ()) -> Html:
     """A plot of columns.
 
     Args:
@@ -65,7 +67,7 @@ def columns(values, titles, ticks, label, texts=()):
                    aria_label=label)
 
 
-def longest_of(values):
+def longest_of(values: typing.List[typing.Optional[float]]) -> float:
     """The largest finite value, 1 where there is none above 0: what the length of a bar is measured by."""
     return max([value for value in values if value is not None and math.isfinite(value)], default=0) or 1
 

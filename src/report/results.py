@@ -12,7 +12,7 @@ import numpy as np
 
 from src.files import InputError, write_json, write_text
 from src.flow.errors import EDGES
-from src.flow.metrics import EPE_IMAGES, EPE_PIXELS, NAMES, values
+from src.flow.metrics import EPE_IMAGES, EPE_PIXELS, NAMES, Sums, Table, values
 from src.report.html import writable
 
 METRICS, PAIRS, REPORT = 'metrics.json', 'metrics.csv', 'report.html'
@@ -31,16 +31,16 @@ class PairResult(typing.NamedTuple):
     histogram: np.ndarray  # as errors.error_histogram gives it
 
     @property
-    def name(self):
+    def name(self) -> str:
         """Which pair it is, for people."""
         return self.image_a + (' → ' + os.path.basename(self.image_b) if self.image_b else '')
 
-    def values(self):
+    def values(self) -> typing.Dict[str, typing.Optional[float]]:
         """{metric: float or None}, as metrics.values gives them."""
         return {name: None if np.isnan(number) else float(number) for name, number in zip(NAMES, self.numbers)}
 
 
-def numbers_of(sums):
+def numbers_of(sums: Sums) -> np.ndarray:
     """The values of metrics.Sums as a PairResult keeps them, in a tenth of the memory of a dict."""
     measured = values(sums)
     return np.array([np.nan if measured[name] is None else measured[name] for name in NAMES])
@@ -53,7 +53,8 @@ class Result(typing.NamedTuple):
     pairs: dict  # {(scene, image A, image B): {column: float or None}}
 
 
-def write_metrics(folder, table, rate, settings, pairs):
+def write_metrics(folder: str, table: Table, rate: float, settings: typing.Optional[dict],
+                  pairs: typing.List[PairResult]) -> dict:
     """Writes metrics.json and metrics.csv to a folder.
 
     Args:
@@ -80,7 +81,7 @@ def write_metrics(folder, table, rate, settings, pairs):
     return metrics
 
 
-def read_result(folder):
+def read_result(folder: str) -> Result:
     """Reads what write_metrics wrote into a Result.
 
     Raises:

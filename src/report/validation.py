@@ -9,6 +9,7 @@ from src.report import parts
 from src.report.html import element, joined, page
 from src.report.pictures import error_scale, wheel
 from src.report.plots import bars, columns
+from src.report.results import PairResult
 
 MOST_ROWS = 1000  # of the table of pairs
 MOST_COLUMNS = 50  # of the plot of pairs
@@ -24,7 +25,7 @@ class ShownPair(typing.NamedTuple):
     pictures: dict  # {'a', 'b', 'truth', 'flow' and 'error': data URI}
 
 
-def choose(epes, count=3):
+def choose(epes: typing.List[typing.Optional[float]], count: int = 3) -> typing.List[typing.Tuple[str, int]]:
     """Which pairs to show.
 
     Args:
@@ -45,7 +46,7 @@ def choose(epes, count=3):
     return [(group, index) for group in ('Worst', 'Median', 'Best') for index in chosen if chosen[index] == group]
 
 
-def validation_page(metrics, pairs, shown):
+def validation_page(metrics: dict, pairs: typing.List[PairResult], shown: typing.List[ShownPair]) -> str:
     """The text of report.html.
 
     Args:

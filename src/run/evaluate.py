@@ -19,16 +19,21 @@ class Evaluation(typing.NamedTuple):
     details: list  # what `detail` returned for each pair, in order
 
 
-def evaluate(flow_of, pairs, batch_size=1, workers=4, detail=None):
+def evaluate(flow_of: typing.Callable, pairs: list, batch_size: int = 1, workers: int = 4,
+             detail: typing.Optional[typing.Callable] = None) -> Evaluation:
     """Measures every pair once, in order, at its own size.
 
     Args:
-        flow_of: the net: up to batch_size images A and as many B, of one size, → their flows [n, H, W, 2].
+        flow_of: the net: lists of n ≤ batch_size images A and B, uint8 (H, W, 3) of one size → float32 [n, H, W, 2].
         pairs: list of datasets.Pair.
+        workers: threads that read.
         detail: called in a thread with (pair, its Sample, the flow, its sums) for each, or None.
 
     Returns:
         An Evaluation.
+
+    Raises:
+        InputError: a file of a pair cannot be read.
     """
     def measure(item):
         (pair, sample, occluded), flow = item

@@ -1,6 +1,7 @@
 """A net as one file: written as a frozen graph (.pb), and read and run again."""
 import functools
 import operator
+import typing
 import warnings
 
 import numpy as np
@@ -16,13 +17,14 @@ NEWER_ATTRIBUTES = ('grad_x', 'grad_y')  # of matrix products; False of itself, 
 ONE_VALUE = 2 ** 26  # bytes of a constant that holds one value all over
 
 
-def build(net, width, size, batch_size=1):
+def build(net: str, width: float, size: typing.Tuple[int, int], batch_size: int = 1) -> tf.Tensor:
     """Builds the graph that is exported.
 
     `input_a`, float32 [N, 2, H, W, 3] (both frames, BGR, 0…1) → `output`, float32 [N, H, W, 2] in pixels.
 
     Args:
         net: a name of networks.NETS.
+        width: the share of the paper's channels.
         size: (H, W) of the frames; N is batch_size. Both are fixed.
 
     Returns:
@@ -34,7 +36,7 @@ def build(net, width, size, batch_size=1):
     return tf.identity(flow, name=OUTPUT)
 
 
-def freeze(session):
+def freeze(session: tf.Session) -> tf.GraphDef:
     """The tf.GraphDef of what `output` needs, of the graph in a session, its variables as constants.
 
     Any TensorFlow from 1.15 on reads it, whichever wrote it.
@@ -47,7 +49,7 @@ def freeze(session):
     return tf.graph_util.remove_training_nodes(graph, protected_nodes=[OUTPUT])
 
 
-def write(path, graph):
+def write(path: str, graph: tf.GraphDef) -> None:
     """Writes a tf.GraphDef to a .pb file; InputError if it cannot be written."""
     write_bytes(path, graph.SerializeToString(deterministic=True))
 
@@ -66,7 +68,7 @@ class FrozenNet:
         InputError: not such a file.
     """
 
-    def __init__(self, path, config):
+    def __init__(self, path: str, config: tf.ConfigProto):
         try:
             definition = read_graph(path)
             with tf.Graph().as_default() as graph:
@@ -89,7 +91,7 @@ class FrozenNet:
     def __exit__(self, *_):
         self._session.close()
 
-    def __call__(self, frames):
+    def __call__(self, frames: np.ndarray) -> np.ndarray:
         """Flow of up to N pairs: float32 [n, 2, H, W, 3] → float32 [n, H, W, 2]; InputError if the net fails at it."""
         try:
             return self._session.run(self._output, {self._input: filled_up(frames, self.shape[0])})[:len(frames)]
@@ -105,12 +107,12 @@ class FrozenNet:
                 and self._output.shape.is_compatible_with([shape[0], shape[2], shape[3], 2]))
 
 
-def filled_up(frames, batch_size):
+def filled_up(frames: np.ndarray, batch_size: int) -> np.ndarray:
     """Frames [n, …] with the last of them repeated up to [batch_size, …]."""
     return np.concatenate([frames, np.repeat(frames[-1:], batch_size - len(frames), axis=0)])
 
 
-def read_graph(path):
+def read_graph(path: str) -> tf.GraphDef:
     """The tf.GraphDef in a file; OSError, or an error of any other kind if it is none."""
     with open(path, 'rb') as file:
         data = file.read()

@@ -2,6 +2,7 @@
 import itertools
 import threading
 import time
+import typing
 
 from src.data.pipeline import prefetch
 from src.files import InputError
@@ -24,7 +25,7 @@ class Feed:
         tensors: the same namedtuple, of tensors.
     """
 
-    def __init__(self, batches, feeds_numpy, prefetch_device=None):
+    def __init__(self, batches: typing.Iterator, feeds_numpy: bool, prefetch_device: typing.Optional[str] = None):
         first = next(batches)
         self._batches = timed = self._timed(itertools.chain([first], batches))
         self._error, self._seconds = None, 0.
@@ -43,12 +44,12 @@ class Feed:
                 self._iterator = tf.data.make_initializable_iterator(dataset)
                 self.tensors = self._iterator.get_next()
 
-    def start(self, session):
+    def start(self, session: tf.Session) -> None:
         """Must be called once before the first run."""
         if self._iterator is not None:
             session.run(self._iterator.initializer)
 
-    def run(self, session, fetches, feed):
+    def run(self, session: tf.Session, fetches: list, feed: dict) -> list:
         """session.run with the next batch; InputError if the batch could not be made."""
         if self._iterator is None:
             fed = dict(zip(self.tensors, next(self._batches)))
@@ -62,7 +63,7 @@ class Feed:
                 raise self._error
             raise
 
-    def lap(self):
+    def lap(self) -> float:
         """Seconds that batches took to be made since the last call."""
         seconds, self._seconds = self._seconds, 0.
         return seconds

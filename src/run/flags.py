@@ -3,6 +3,7 @@ import argparse
 import os
 import signal
 import sys
+import typing
 
 from src.device import modelarts
 from src.files import InputError
@@ -21,20 +22,22 @@ CHIPS = ('auto', 'gpu', 'npu', 'cpu')
 # Those that every version of CANN knows. The first computes in float32 all that the chip can (an Ascend 910's
 # convolutions are none of that), and so needs no loss scale.
 PRECISION_MODES = ('allow_fp32_to_fp16', 'force_fp32', 'force_fp16', 'must_keep_origin_dtype', 'allow_mix_precision')
+Arguments = typing.Optional[typing.List[str]]  # None: those of the command line
 
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line and exit status 1; no abbreviations."""
 
-    def __init__(self, description):
+    def __init__(self, description: str):
         super().__init__(description=description, allow_abbrev=False,
                          formatter_class=argparse.ArgumentDefaultsHelpFormatter)
 
-    def error(self, message):
+    def error(self, message: str) -> None:
+        """Ends the script with a line."""
         self.exit(1, '%s: error: %s\n' % (self.prog, message))
 
 
-def start(main):
+def start(main: typing.Callable[[], None]) -> None:
     """Runs main(); what the user gave wrong becomes one line and exit status 1, Ctrl-C exit status 130."""
     sys.stdout.reconfigure(line_buffering=True, errors='replace')  # logs in files are read as they grow, in any locale
     try:
@@ -46,7 +49,7 @@ def start(main):
         end_process()
 
 
-def test_flags(arguments=None):
+def test_flags(arguments: Arguments = None) -> argparse.Namespace:
     """Parses the flags of flownet2_test.py."""
     parser = Parser('Infers the flow of an image pair, or of all pairs of a folder, a list, a video or a camera.')
     add = parser.add_argument
@@ -93,7 +96,7 @@ def _check_test_flags(parser, args):
         parser.error('--save occlusion: compares both directions, and needs --backward')
 
 
-def val_flags(arguments=None):
+def val_flags(arguments: Arguments = None) -> argparse.Namespace:
     """Parses the flags of flownet2_val.py."""
     parser = Parser('Measures the endpoint error (EPE) of a net over pairs.')
     add_pairs_flags(parser)
@@ -111,7 +114,7 @@ def val_flags(arguments=None):
     return args
 
 
-def add_pairs_flags(parser):
+def add_pairs_flags(parser: Parser) -> None:
     """Adds what decides the pairs that are measured."""
     parser.add_argument('--dataset', required=True, help='data folders: [KIND:]FOLDER,… or synthetic:SEED[:LAW]')
     parser.add_argument('--test_file', default='', help="list of pairs; empty: the data set's own split")
@@ -122,7 +125,7 @@ def add_pairs_flags(parser):
                         help='does not change results: builds the graph for this size before the first pair')
 
 
-def train_flags(arguments=None):
+def train_flags(arguments: Arguments = None) -> argparse.Namespace:
     """Parses the flags of flownet2_train.py.
 
     --stage and --schedule give the defaults of other flags (stages.py); without them, these are the fine-tuning on
@@ -183,7 +186,8 @@ def _scale_steps(args):
     args.step_values = scaled
 
 
-def add_net_flags(parser):
+def add_net_flags(parser: Parser) -> None:
+    """Adds which net it is, where it runs and how it computes."""
     parser.add_argument('--net', choices=NETS, help="which; else the largest in the weights (training: the stage's)")
     parser.add_argument('--chip', choices=CHIPS, default='auto', help='auto: npu or gpu where there is one, else cpu')
     parser.add_argument('--gpu_device', type=whole(0), default=0, help='which GPU')
@@ -209,7 +213,8 @@ def _add_switch(parser, name, text):
     parser.add_argument(name, type=boolean, nargs='?', const=True, default=False, help=text)
 
 
-def add_checkpoint_flag(parser):
+def add_checkpoint_flag(parser: Parser) -> None:
+    """Adds the weights of a net that is not trained."""
     parser.add_argument('--checkpoint', default=DEFAULT,
                         help='trained weights, or a folder with one checkpoint; %s: %s if it is there, else %s'
                         % (DEFAULT, PUBLISHED, SHIPPED))

@@ -4,8 +4,11 @@ import datetime
 import os
 import re
 import time
+import typing
 
 from src.files import InputError, replacing
+from src.run.settings import Settings
+from src.run.summaries import Summaries
 
 LAST = ('learning_rate', 'pairs_per_s', 'fp_bp_ms', 'data_ms', 'val_epe')  # columns after the figures of the step
 STEP = re.compile(r'[0-9]{1,18}$')
@@ -23,7 +26,8 @@ class History:
         summaries: summaries.Summaries, which get the same.
     """
 
-    def __init__(self, folder, step, settings, figures, log, summaries):
+    def __init__(self, folder: str, step: int, settings: Settings, figures: typing.List[str],
+                 log: typing.Callable[[str], None], summaries: Summaries):
         self._path = os.path.join(folder, 'history.csv')
         self._columns = ['step'] + figures + list(LAST)
         self._settings, self._log, self._summaries = settings, log, summaries
@@ -32,11 +36,11 @@ class History:
         self._validated = {int(row[0]) for row in rows if row[-1]}
         self._begin(rows)
 
-    def has_validation(self, step):
+    def has_validation(self, step: int) -> bool:
         """Whether the rows that were kept hold a validation at `step`."""
         return step in self._validated
 
-    def add(self, step, figures, seconds, data_seconds):
+    def add(self, step: int, figures: typing.Dict[str, float], seconds: float, data_seconds: float) -> None:
         """Takes the figures of one step; logs the means every log_step steps and at the end."""
         self._steps.append(dict(figures, seconds=seconds, data_seconds=data_seconds))
         if step % self._settings.log_step == 0 or step == self._settings.train_step:
@@ -44,8 +48,8 @@ class History:
                                for name in self._steps[0]})
             self._steps = []
 
-    def add_validation(self, step, epe, best):
-        """Takes the EPE of a validation."""
+    def add_validation(self, step: int, epe: float, best: bool) -> None:
+        """Takes the EPE of a validation, in pixels, and whether it is the best so far."""
         self._append({'step': step, 'val_epe': '%.6f' % epe})
         self._summaries.add_scalars(step, {'val/epe': epe})
         self._log('step %d: validation EPE = %.6f%s' % (step, epe, ', the best so far' if best else ''))
@@ -91,12 +95,13 @@ class History:
 
 
 class Stopwatch:
-    """Seconds since the last look."""
+    """Tells the seconds between looks."""
 
     def __init__(self):
         self._last = time.monotonic()
 
-    def lap(self):
+    def lap(self) -> float:
+        """Looks: the seconds since the last look, or since it was made."""
         now = time.monotonic()
         last, self._last = self._last, now
         return now - last

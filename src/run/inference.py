@@ -1,16 +1,21 @@
 """A net as a function from numpy images to numpy flow: what test, validation and training's validation call."""
 import contextlib
+import typing
 
 import numpy as np
 
+from src.device.device import Device
 from src.device.opening import Speed, open_device
 from src.files import InputError
 from src.model.build_options import BuildOptions, building
 from src.model.estimator import estimate
 from src.paths import DEFAULT
 from src.tf import tf
-from src.weights.filling import describe, never_drawn, restore
+from src.weights.filling import Report, describe, never_drawn, restore
 from src.weights.formats import open_weights
+from src.weights.weights import Weights
+
+Images = typing.Sequence[np.ndarray]  # uint8 (H, W, 3), all of one size
 
 
 class FlowNet:
@@ -23,13 +28,14 @@ class FlowNet:
         compiling: Device.compiling.
     """
 
-    def __init__(self, net, width, options=BuildOptions(), batch_size=1, compiling=contextlib.nullcontext):
+    def __init__(self, net: str, width: float, options: BuildOptions = BuildOptions(), batch_size: int = 1,
+                 compiling: typing.Callable = contextlib.nullcontext):
         self.net, self._width, self._options, self._batch_size = net, width, options, batch_size
         self._compiling = compiling
         self._graphs = {}  # size: (placeholder of A, of B, flow)
 
-    def build(self, size):
-        """Builds the graph for images of `size` (H, W), once."""
+    def build(self, size: typing.Tuple[int, int]) -> typing.Tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Builds the graph for images of `size` (H, W), once: placeholders of A and B, and the flow."""
         if size not in self._graphs:
             shape = (self._batch_size,) + tuple(size) + (3,)
             image_a, image_b = tf.placeholder(tf.uint8, shape), tf.placeholder(tf.uint8, shape)
@@ -38,7 +44,7 @@ class FlowNet:
             self._graphs[size] = image_a, image_b, flow
         return self._graphs[size]
 
-    def __call__(self, session, images_a, images_b):
+    def __call__(self, session: tf.Session, images_a: Images, images_b: Images) -> np.ndarray:
         """Flow of up to batch_size pairs of one size: two lists of uint8 (H, W, 3) → float32 [n, H, W, 2]."""
         size = images_a[0].shape[:2]
         image_a, image_b, flow = self.build(size)
@@ -49,7 +55,8 @@ class FlowNet:
             return session.run(flow, feed)[:len(images_a)]
 
 
-def load_flownet(net, weights, device, size, batch_size=1):
+def load_flownet(net: typing.Optional[str], weights: Weights, device: Device, size: typing.Tuple[int, int],
+                 batch_size: int = 1) -> typing.Tuple[FlowNet, tf.Session]:
     """Builds a net for images of `size`, as wide as its weights say, and fills it.
 
     Args:
@@ -72,7 +79,7 @@ def load_flownet(net, weights, device, size, batch_size=1):
     return flownet, session
 
 
-def fill(session, net, weights):
+def fill(session: tf.Session, net: str, weights: Weights) -> Report:
     """Gives all variables of the graph, which are those of `net`, their values; returns a filling.Report.
 
     Raises:
@@ -84,7 +91,8 @@ def fill(session, net, weights):
         raise InputError('--net %s: %s' % (net, error))
 
 
-def open_flownet(path=DEFAULT, net=None, chip='auto', gpu_device=0):
+def open_flownet(path: str = DEFAULT, net: typing.Optional[str] = None, chip: str = 'auto',
+                 gpu_device: int = 0) -> typing.Callable[[np.ndarray, np.ndarray], np.ndarray]:
     """A trained net as a function: `flow = open_flownet()(image_a, image_b)`.
 
     It has a graph and a session of its own, which live as long as it does; images of a size that it has not seen yet

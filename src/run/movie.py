@@ -3,6 +3,7 @@ import os
 import shutil
 
 import cv2
+import numpy as np
 
 from src.files import InputError, is_text
 
@@ -24,7 +25,7 @@ class Movie:
         InputError: OpenCV cannot write to such a path.
     """
 
-    def __init__(self, path, fps):
+    def __init__(self, path: str, fps: float):
         folder, name = os.path.split(path)
         self._path, self._hidden, self._fps = path, os.path.join(folder, '.' + name), fps
         self._writer = self._size = None
@@ -32,7 +33,7 @@ class Movie:
         if not is_text(path):
             raise InputError('%s: OpenCV writes no video to a path that is not UTF-8' % path)
 
-    def add(self, picture):
+    def add(self, picture: np.ndarray) -> None:
         """Adds a picture, uint8 (H, W, 3) BGR with even sides; one of another size is resized.
 
         Raises:
@@ -49,7 +50,7 @@ class Movie:
         self._writer.write(picture)
         self.frames += 1
 
-    def close(self):
+    def close(self) -> None:
         """Makes the file whole, if there are pictures; InputError if it is not, with nothing left of it."""
         try:
             if self._writer is None:
@@ -74,7 +75,7 @@ class Movie:
         return InputError('%s: cannot be written (%s)' % (self._path, 'No space left on device' if full else otherwise))
 
 
-def count_frames(path):
+def count_frames(path: str) -> int:
     """How many frames a video announces; 0 if it cannot be opened."""
     capture = cv2.VideoCapture(path)
     return int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0

@@ -50,27 +50,29 @@ class Outputs:
         legend: whether the colour wheel is written too.
     """
 
-    def __init__(self, folder, kinds, backward=False, max_motion=None, legend=False):
+    def __init__(self, folder: str, kinds: typing.Sequence[str], backward: bool = False,
+                 max_motion: typing.Optional[float] = None, legend: bool = False):
         self.folder, self.backward, self._max_motion, self._legend = folder, backward, max_motion, legend
         self.kinds = [kind for kind in KINDS if kind in kinds]  # each once
         self._directions = (FORWARD, BACKWARD) if backward else (FORWARD,)
 
-    def begin(self):
+    def begin(self) -> None:
         """Makes the folder, and writes the legend; InputError if that cannot be."""
         make_folder(self.folder)
         if self._legend:
             write_image(os.path.join(self.folder, LEGEND), color_wheel(self._max_motion))
 
-    def files(self, name):
+    def files(self, name: str) -> typing.List[str]:
         """The paths of all files of the pair `name`."""
         return [self._path(name, direction, ending) for direction in self._directions for kind in self.kinds
                 for ending in KINDS[kind][0]]
 
-    def done(self, name):
+    def done(self, name: str) -> bool:
         """Whether all of them are there; each appears whole, so that this is all there is to ask."""
         return all(map(os.path.exists, self.files(name)))
 
-    def write(self, name, image_a, image_b, flow, backward=None):
+    def write(self, name: str, image_a: np.ndarray, image_b: np.ndarray, flow: np.ndarray,
+              backward: typing.Optional[np.ndarray] = None) -> typing.Optional[np.ndarray]:
         """Writes all files of a pair; InputError if one cannot be.
 
         Args:
@@ -78,7 +80,7 @@ class Outputs:
             flow, backward: float32 (H, W, 2), from A to B and, if that is written too, from B to A.
 
         Returns:
-            The picture of the flow's colours, of kind png; None without that kind.
+            The picture of the flow's colours, uint8 (H, W, 3) BGR, of kind png; None without that kind.
         """
         folder = os.path.dirname(self._path(name, '', ''))
         if not os.path.isdir(folder):  # a name may have folders in it
@@ -94,7 +96,7 @@ class Outputs:
                         colors = content
         return colors
 
-    def colors(self, name):
+    def colors(self, name: str) -> np.ndarray:
         """The picture of a pair's flow that was written before, as kind png."""
         return read_image(self._path(name, FORWARD, '.png'))
 

@@ -4,12 +4,14 @@ import itertools
 import os
 import signal
 import time
+import typing
 
 import numpy as np
 from tqdm import tqdm
 
-from src.data.frames import PairReader
+from src.data.frames import Frames, PairReader
 from src.data.pipeline import batches_of_one_size, prefetch
+from src.device.device import Device
 from src.files import FolderLock, InputError, check_folder
 from src.flow.color import largest_motion
 from src.flow.draw import beside
@@ -18,13 +20,15 @@ from src.flow.io import read_image, same_size
 from src.interrupts import heard
 from src.run.inference import load_flownet
 from src.run.movie import Movie
+from src.run.outputs import Outputs
 from src.run.record import Record
 from src.weights.formats import open_weights
 
 WRITERS = min(8, max(2, os.cpu_count() or 2))  # threads that draw and write
 
 
-def predict_pair(input_a, input_b, outputs, net, weights, device):
+def predict_pair(input_a: str, input_b: str, outputs: Outputs, net: typing.Optional[str], weights: str,
+                 device: Device) -> np.ndarray:
     """Writes the results of one pair, and prints what it did.
 
     Args:
@@ -61,7 +65,9 @@ def predict_pair(input_a, input_b, outputs, net, weights, device):
     return flow
 
 
-def predict_all(source, outputs, net, weights, device, settings, batch_size=1, skip_broken=False, movie=False):
+def predict_all(source: Frames, outputs: Outputs, net: typing.Optional[str], weights: str, device: Device,
+                settings: dict, batch_size: int = 1, skip_broken: bool = False,
+                movie: bool = False) -> typing.Tuple[int, float]:
     """Writes the results of all pairs of a source. Started again, it goes on: pairs whose files are there are left out.
 
     Reading, the graph and writing go on at the same time, a bounded number of pairs ahead.

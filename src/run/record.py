@@ -1,6 +1,7 @@
 """What the results in a folder were made from: so that results of two settings never lie in one folder unseen."""
 import json
 import os
+import typing
 import zlib
 
 from src.files import InputError, write_json
@@ -26,7 +27,7 @@ class Record:
         InputError: the folder has results of other settings.
     """
 
-    def __init__(self, folder, settings, weights):
+    def __init__(self, folder: str, settings: dict, weights: str):
         self._path, self.movie_path = os.path.join(folder, NAME), os.path.join(folder, MOVIE)
         self._settings = dict(settings, checkpoint=os.path.realpath(weights), **{CHECKSUM: _checksum(weights)})
         content = self._read()
@@ -39,11 +40,11 @@ class Record:
                                  % (folder, 'other weights in %s' % weights if name == CHECKSUM else
                                     '--%s %s, and this is --%s %s' % (name, _shown(before), name, _shown(value))))
 
-    def write(self):
+    def write(self) -> None:
         """Writes it, once the folder is there; InputError if it cannot be."""
         write_json(self._path, {'settings': self._settings, 'movie': self._movie})
 
-    def has_movie(self, count):
+    def has_movie(self, count: typing.Optional[int]) -> bool:
         """Whether the video was finished, is as it was then, and is of as many pairs as there are now.
 
         Args:
@@ -51,8 +52,8 @@ class Record:
         """
         return self._movie is not None and self._movie == self._tell_movie(count)
 
-    def keep_movie(self, count):
-        """Remembers that the video is finished."""
+    def keep_movie(self, count: typing.Optional[int]) -> None:
+        """Remembers that the video of so many pairs is finished."""
         self._movie = self._tell_movie(count)
         self.write()
 

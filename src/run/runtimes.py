@@ -6,8 +6,10 @@ import importlib
 import logging
 import sys
 
+import numpy as np
+
 from src.files import InputError, first_line
-from src.run.export import INPUT, OUTPUT, filled_up, read_graph
+from src.run.export import INPUT, OUTPUT, FrozenNet, filled_up, read_graph
 
 TENSORFLOW = 'tensorflow'
 ONNX_OPSET = 13  # the newest that all releases of tf2onnx write which know a TensorFlow of ours
@@ -27,14 +29,14 @@ class RuntimeNet:
         InputError: a package is missing, or the engine cannot take the net.
     """
 
-    def __init__(self, runtime, frozen):
+    def __init__(self, runtime: str, frozen: FrozenNet):
         packages, load = RUNTIMES[runtime]
         modules = [_import(runtime, package) for package in packages]
         self.name = '%s %s' % (runtime, modules[0].__version__.split('-')[0])
         self._path, self._batch_size = frozen.path, frozen.shape[0]
         self._run = self._tried(lambda: load(frozen.path, *modules))
 
-    def __call__(self, frames):
+    def __call__(self, frames: np.ndarray) -> np.ndarray:
         """Flow of up to N pairs: float32 [n, 2, H, W, 3] → float32 [n, H, W, 2]; InputError if the engine fails."""
         return self._tried(lambda: self._run(filled_up(frames, self._batch_size)))[:len(frames)]
 

@@ -1,5 +1,6 @@
 """All that decides a training run, checked once and saved with its results."""
 import dataclasses
+import typing
 
 from src.files import InputError
 from src.paths import weights_path
@@ -45,14 +46,14 @@ class Settings:
     result: str
 
     @classmethod
-    def from_flags(cls, args, ranks=1):
+    def from_flags(cls, args: typing.Any, ranks: int = 1) -> 'Settings':
         """Takes the other fields from parsed flags of the same names; InputError for values that do not go together."""
         values = dict(vars(args), ranks=ranks, pretrained=[weights_path(path) for path in args.pretrained])
         settings = cls(**{field.name: values[field.name] for field in dataclasses.fields(cls)})
         settings.check()
         return settings
 
-    def check(self):
+    def check(self) -> None:
         """Raises an InputError for values that do not go together."""
         if len(self.learning_rates) != len(self.step_values) + 1:
             raise InputError('--learning_rates has %d numbers, --step_values %d; N rates need the N-1 steps at which '
@@ -64,14 +65,14 @@ class Settings:
             if not getattr(self, name) < 1:
                 raise InputError('--%s %g: must be below 1' % (name, getattr(self, name)))
 
-    def generated_size(self):
+    def generated_size(self) -> typing.Tuple[int, int]:
         """(H, W) of pairs that are generated to train on: the crops, and room around them for the augmentation."""
         return tuple(side + (0 if self.augment == 'none' else MARGIN) for side in self.image_size)
 
-    def pairs_of_step(self):
+    def pairs_of_step(self) -> int:
         """How many pairs all processes together take in a step."""
         return self.ranks * self.batch_size
 
-    def learning_rate(self, step):
+    def learning_rate(self, step: int) -> float:
         """The rate of a step, counted from 0."""
         return self.learning_rates[sum(step >= value for value in self.step_values)]

@@ -5,7 +5,7 @@ the solvers of its Caffe nets; 'sintel': the Ascend port's fine-tuning.)
 """
 
 
-def halved(rate, times):
+def halved(rate: float, times: int) -> list:
     """The rate, and what is left of it after each of `times` halvings."""
     return [rate / 2 ** count for count in range(times + 1)]
 

@@ -5,9 +5,11 @@ import typing
 
 import numpy as np
 
+from src.data.mixture import Mixture
 from src.data.pipeline import training_batches
 from src.data.samples import Batch
 from src.data.sizes import common_size
+from src.device.device import Device
 from src.files import InputError
 from src.model.augment import augment
 from src.model.augment_draws import FLOAT_COUNTS, TABLES, draw, identity
@@ -15,6 +17,7 @@ from src.model.build_options import building, keep_float32
 from src.model.estimator import estimate
 from src.model.losses import endpoint_error, multiscale_loss, weight_decay
 from src.model.networks import trained_scopes
+from src.run.settings import Settings
 from src.tf import tf
 
 PARAMETERS = sorted(identity(1))  # the order of the augmentation's parameters in a batch
@@ -41,7 +44,8 @@ class Step(typing.NamedTuple):
     trained: list  # the variables that it changes
 
 
-def batches(settings, mixture, start, device):
+def batches(settings: Settings, mixture: Mixture, start: int,
+            device: Device) -> typing.Iterator[typing.Union[Batch, BatchToAugment]]:
     """The batches of a run from step `start` on: each a Batch or, if it is to be augmented, a BatchToAugment.
 
     Without augmentation, pairs are cropped at random to settings.image_size; else they come whole, or, where they are
@@ -83,7 +87,8 @@ def _source_size(settings, pairs):
     return size
 
 
-def augmented_on_host(batches, crop_size, config):
+def augmented_on_host(batches: typing.Iterator[BatchToAugment], crop_size: typing.Tuple[int, int],
+                      config: tf.ConfigProto) -> typing.Iterator[Batch]:
     """The Batches that `batches` are once augmented, by a graph of its own on the CPU, in a session with `config`."""
     first = next(batches)
     with tf.Graph().as_default() as graph, tf.device('/CPU:0'):
@@ -94,7 +99,7 @@ def augmented_on_host(batches, crop_size, config):
         yield run(*batch)
 
 
-def augmented(batch, crop_size):
+def augmented(batch: typing.Union[Batch, BatchToAugment], crop_size: typing.Tuple[int, int]) -> Batch:
     """The Batch that a batch of tensors is for the net: images float32 and, of a BatchToAugment, augmented."""
     if isinstance(batch, Batch):
         return batch._replace(image_a=tf.cast(batch.image_a, tf.float32), image_b=tf.cast(batch.image_b, tf.float32))
@@ -102,7 +107,7 @@ def augmented(batch, crop_size):
     return Batch(*augment(*pairs, dict(zip(PARAMETERS, tf.unstack(parameters))), crop_size))
 
 
-def build_step(settings, batch, device):
+def build_step(settings: Settings, batch: typing.Union[Batch, BatchToAugment], device: Device) -> Step:
     """Builds the Step for a device.Device on a batch of tensors, as `batches` makes them."""
     with building(device.build_options):
         return _build_step(settings, augmented(batch, settings.image_size), device)

@@ -1,10 +1,12 @@
 """Flows of a test set as its server wants them: flownet2_val.py --write_submission."""
 import os
+import typing
 import zipfile
 
 import numpy as np
 from tqdm import tqdm
 
+from src.data.benchmarks import Benchmark
 from src.data.datasets import load_images
 from src.data.pipeline import batches_of_one_size, prefetch
 from src.files import FolderLock, InputError, make_folder, replacing
@@ -13,14 +15,15 @@ from src.flow.io import KITTI_LEAST, KITTI_MOST, read_flow, write_flow
 SAME = .1  # pixels: what one net's flow of one pair may differ by from run to run, rounded for KITTI
 
 
-def check_vacant(result, benchmark):
+def check_vacant(result: str, benchmark: Benchmark) -> None:
     """Raises an InputError if the folder `result` has a finished submission already: none is overwritten."""
     path = os.path.join(result, benchmark.name)
     if os.path.lexists(path):
         raise InputError('%s: a submission that is finished; remove it, or choose another --result' % path)
 
 
-def write_submission(flow_of, benchmark, batch_size, result, workers=4):
+def write_submission(flow_of: typing.Callable, benchmark: Benchmark, batch_size: int, result: str,
+                     workers: int = 4) -> None:
     """Writes the folder RESULT/<name of the benchmark>, and for KITTI also the .zip that its server takes.
 
     The flows come to <name>.partial, which is renamed at the end; a run that finds one goes on with it, once the first
@@ -29,7 +32,9 @@ def write_submission(flow_of, benchmark, batch_size, result, workers=4):
     Args:
         flow_of: the net, as evaluate takes it.
         benchmark: benchmarks.Benchmark.
+        batch_size: pairs that run at once.
         result: the folder, made if missing.
+        workers: threads that read.
 
     Raises:
         InputError: an image cannot be read, a flow is not finite, the disk is full, another run writes there, or the

@@ -3,6 +3,7 @@ import contextlib
 import os
 import socket
 import time
+import typing
 
 import cv2
 import numpy as np
@@ -24,7 +25,7 @@ class Summaries:
         InputError: here and in each call: the file cannot be written.
     """
 
-    def __init__(self, folder, step):
+    def __init__(self, folder: str, step: int):
         make_folder(folder)
         self._path = os.path.join(folder, 'events.out.tfevents.%010d.%s.%d'
                                   % (time.time(), socket.gethostname(), os.getpid()))
@@ -33,11 +34,12 @@ class Summaries:
         if step:
             self._write(step=step, session_log=tf.SessionLog(status=tf.SessionLog.START))
 
-    def add_scalars(self, step, values):
+    def add_scalars(self, step: int, values: typing.Dict[str, float]) -> None:
         """Adds {name: number} at a step."""
         self._add(step, [tf.Summary.Value(tag=name, simple_value=value) for name, value in values.items()])
 
-    def add_pair(self, step, name, image_a, image_b, truth, valid, flow):
+    def add_pair(self, step: int, name: str, image_a: np.ndarray, image_b: np.ndarray, truth: np.ndarray,
+                 valid: np.ndarray, flow: np.ndarray) -> None:
         """Adds a pair's pictures at a step: A, B, the true flow and the predicted one, the error.
 
         The names tell the scale of the pixels: both flows have the full colour at the largest true motion, and are
@@ -56,7 +58,8 @@ class Summaries:
         self._add(step, [tf.Summary.Value(tag='%s/%s' % (name, part), image=_encoded(picture))
                          for part, picture in pictures.items()])
 
-    def close(self):
+    def close(self) -> None:
+        """Writes what is left and closes the file."""
         with _line_of(self._path):
             self._writer.close()
 

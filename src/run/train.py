@@ -9,9 +9,11 @@ import typing
 import numpy as np
 
 from src.data.datasets import load
+from src.data.mixture import Mixture
 from src.data.sizes import size_examples
-from src.files import FolderLock, InputError, check_folder, make_folder, write_json
+from src.device.device import Device
 from src.device.peers import Peers
+from src.files import FolderLock, InputError, check_folder, make_folder, write_json
 from src.interrupts import asked, heard, noted, stop_wanted
 from src.run.evaluate import evaluate
 from src.run.exchange import Agreement, Exchange
@@ -48,7 +50,8 @@ class Run:
     on_save: typing.Callable  # is called after each save and validation
 
 
-def train(settings, mixture, val_pairs, device, on_save=lambda: None):
+def train(settings: Settings, mixture: Mixture, val_pairs: list, device: Device,
+          on_save: typing.Callable[[], None] = lambda: None) -> None:
     """Trains until settings.train_step, or until Ctrl-C or SIGTERM, and leaves what it needs to go on.
 
     In settings.result: config.json; history.csv; event files in events/; every save_step steps, at the end and when

@@ -1,5 +1,6 @@
 """flownet2_val.py's work: measures a net, prints the table, and writes metrics.json, metrics.csv and report.html."""
 import os
+import typing
 
 import numpy as np
 from tqdm import tqdm
@@ -18,7 +19,8 @@ from src.run.evaluate import evaluate
 MOST_ERROR = 1e3  # pixels: brighter than any colour, and finite, so that means can be taken
 
 
-def validate(flow_of, pairs, batch_size, result='', settings=None, folders=()):
+def validate(flow_of: typing.Callable, pairs: list, batch_size: int, result: str = '',
+             settings: typing.Optional[dict] = None, folders: typing.Sequence[str] = ()) -> None:
     """Prints the table, the line `Average EPE = …` and the rate; writes the same, and more, to the folder `result`.
 
     Of each pair its numbers alone are kept; the few that the report shows run a second time.
