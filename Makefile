@@ -1,6 +1,6 @@
 # make demo: sets everything up, infers a sample pair's flow, measures generated pairs and fine-tunes for a minute.
 # make test: sets everything up and runs the tests, by two processes or by JOBS=8 (say).
-# make fuzz: reads files that are made wrong, for a minute or for SECONDS=600 (tests/fuzz/__main__.py).
+# make fuzz: reads malformed files, for a minute or for SECONDS=600 (tests/fuzz/__main__.py).
 # PYTHON=python3.11 (say) chooses the interpreter; each has its own environment under .venv/.
 
 PYTHON ?= $(shell for p in python3.7 "$$(pyenv root 2>/dev/null)"/versions/3.7.*/bin/python3.7 python3; do \

@@ -18,7 +18,7 @@ from src.run import flags
 def main():
     parser = flags.Parser('Writes image pairs and their true flow as .bin files for the exported net.')
     parser.add_argument('--dataset', required=True, help='as for flownet2_val.py: [KIND:]FOLDER,… or synthetic:SEED')
-    parser.add_argument('--data_file', default='', help="list of pairs; empty: the data set's own split")
+    parser.add_argument('--data_file', default='', help="list of pairs; empty: the dataset's own split")
     parser.add_argument('--split', choices=SPLITS, default='val', help='which, where no list is given')
     parser.add_argument('--status', choices=('clean', 'final'), default='clean', help="Sintel's rendering pass")
     parser.add_argument('--image_size', type=flags.size(), default='448,1024', help='H,W of the exported net')
@@ -36,13 +36,13 @@ def main():
 
 
 def _dataset(text):
-    """What --dataset says; of a folder that is no data set itself, its sintel/, where the Ascend port expects it."""
+    """What --dataset says; of a folder that is no dataset itself, its sintel/, where the Ascend port expects it."""
     inner = os.path.join(text, 'sintel')
     if os.path.isdir(inner):
         try:
             tell_kind(text)
         except InputError:
-            print('%s: no data set itself; %s is taken' % (text, inner))
+            print('%s: no dataset itself; %s is taken' % (text, inner))
             return inner
     return text
 

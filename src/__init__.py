@@ -1,7 +1,6 @@
-"""FlowNet2: what must be so before any module of it is imported, or any package.
+"""FlowNet2. Importing it sets what must be set before OpenCV is loaded, which reads its settings then.
 
-OpenCV reads its settings when it is loaded. A package that is missing becomes one line and exit status 1, in whatever
-script and at whatever import.
+A package that is missing becomes one line and exit status 1, in whatever script and at whatever import.
 """
 import os
 import sys

@@ -1,4 +1,4 @@
-"""What every floor may need of the file system: the error that a user sees, and writing that never leaves halves."""
+"""The error for users, InputError, and writing of files that appear whole or not at all."""
 import contextlib
 import fcntl
 import json

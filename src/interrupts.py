@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a script does its work: an exception, and a fact that does not get lost."""
+"""Ctrl-C and SIGTERM while a script works: KeyboardInterrupt, and a note of the signal that outlives the exception."""
 import contextlib
 import os
 import signal

@@ -1,8 +1,7 @@
 """Imported by each script before anything else: from then on Ctrl-C ends it at once, in silence.
 
-Of itself Python turns Ctrl-C into a KeyboardInterrupt wherever it happens to be: while modules are imported, where it
-prints a long traceback or is caught and forgotten; and at the very end. Only the work of a script needs to hear of it
-(see src/interrupts.py).
+By default Python raises KeyboardInterrupt at any time: also while modules are imported, where that prints a long
+traceback or is swallowed, and at exit. Only the work of a script needs the exception (src/interrupts.py).
 """
 import signal
 

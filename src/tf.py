@@ -1,4 +1,4 @@
-"""The one door to TensorFlow: its 1.x interface in graph mode, from TensorFlow 1.15 and 2.x alike.
+"""The only module that imports TensorFlow: its 1.x interface in graph mode, from TensorFlow 1.15 or 2.x.
 
     from src.tf import tf
 """

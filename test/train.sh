@@ -1,7 +1,7 @@
 #!/bin/sh
 # What train_full_1p.sh, train_performance_1p.sh and those with 8p share, as Ascend's ModelZoo starts and reads them:
 #     sh train.sh full|performance NPUS [arguments]
-# --data_path=FOLDER or URL   with the data set, its lists and checkpoints (flownet2_train.py --data_url)
+# --data_path=FOLDER or URL   with the dataset, its lists and checkpoints (flownet2_train.py --data_url)
 # --output_path=FOLDER or URL   for the results (--train_url); else they are in OUTPUT/DEVICE/ckpt
 # --ckpt_path=WEIGHTS         to start from (--pretrained); else the published ones, or those that come with it
 # --precision_mode=MODE       of CANN; allow_mix_precision brings a loss scale of 2^32 along

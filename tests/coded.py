@@ -1,4 +1,4 @@
-"""Pairs that are numbers, for readers too: samples whose every pixel tells where it comes from."""
+"""Pairs whose samples need no files, for readers too: every pixel tells which pair and place it is of."""
 import numpy as np
 
 from src.data.samples import Sample

@@ -59,7 +59,7 @@ def eight(monkeypatch, tmp_path):
 
 @pytest.fixture(scope='session')
 def trees(tmp_path_factory):
-    """{kind: folder} of a small data set of every kind, for tests that change nothing in them."""
+    """{kind: folder} of a small dataset of every kind, for tests that change nothing in them."""
     from layout_trees import WRITERS
     root = tmp_path_factory.mktemp('trees')
     for kind, write in WRITERS.items():

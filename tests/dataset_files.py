@@ -1,4 +1,4 @@
-"""Small data sets on the disk whose flow is known: textures that move by whole pixels."""
+"""Writes small datasets whose flow is known: textures that move by whole pixels."""
 import os
 import typing
 

@@ -1,4 +1,4 @@
-"""The lines that errors are to the user."""
+"""The one line that an InputError is to the user."""
 import pytest
 
 from src.files import InputError

@@ -1,4 +1,4 @@
-"""A small data set in each layout that is known, on the disk."""
+"""Writes a small dataset in each layout that is known."""
 import os
 
 import numpy as np

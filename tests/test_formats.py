@@ -1,4 +1,4 @@
-"""The one door to weights: every format gives the flow of the same values, at every place that takes weights."""
+"""Weights of every format give the flow of the same values, in every script that takes weights."""
 import os
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Every data set's layout, from files written here to pairs and samples; and all that is wrong."""
+"""The layout of every dataset, from files written here to pairs and samples; and all that can be wrong."""
 import collections
 import os
 import shutil

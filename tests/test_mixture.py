@@ -1,4 +1,4 @@
-"""Mixtures of data sets: what --dataset says, and the order of training."""
+"""Mixtures of datasets: what --dataset says, and the order of training."""
 import collections
 import os
 

@@ -57,7 +57,7 @@ def test_a_folder_of_somebody_else_stays_and_our_own_is_replaced(tmp_path, data,
 
 
 def test_data_are_named_as_for_flownet2_val(tmp_path, data):
-    """By kind and folder, with a list or the data set's own split; and the folder that the Ascend port expects."""
+    """By kind and folder, with a list or the dataset's own split; and the folder that the Ascend port expects."""
     folder, listed = data / 'sintel', data / 'sintel' / 'list.txt'
     for number, (dataset, arguments, count, taken) in enumerate((
             ('list:%s' % folder, ['--data_file', listed], 4, False), (folder, ['--data_file', listed], 4, False),
@@ -66,7 +66,7 @@ def test_data_are_named_as_for_flownet2_val(tmp_path, data):
         out = offline('dataprep', '--dataset', dataset, '--image_size', '64,128', '--output', tmp_path / str(number),
                       *arguments)
         assert '%d pairs for a net of 64 x 128' % count in out
-        assert (('%s: no data set itself; %s is taken' % (data, folder)) in out) == taken
+        assert (('%s: no dataset itself; %s is taken' % (data, folder)) in out) == taken
 
 
 def test_after_a_refusal_the_older_folder_is_not_taken_for_the_new_one(tmp_path, data):

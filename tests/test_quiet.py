@@ -1,4 +1,4 @@
-"""What C libraries print is kept from the user, and given to the program."""
+"""What C libraries print reaches the program, and not the user."""
 import ctypes
 
 import pytest

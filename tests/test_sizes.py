@@ -1,4 +1,4 @@
-"""The sizes of images by their heads, what pairs of several sizes are cropped to, and how training takes them."""
+"""The sizes of images by their headers, and the training on pairs of several sizes."""
 import os
 import struct
 

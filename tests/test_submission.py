@@ -113,14 +113,14 @@ def test_a_whole_test_set_lacks_nothing(tmp_path):
     (lambda root: None, 'sintel', '[test/]clean or [test/]final'),
     (lambda root: None, 'kitti', '[testing/]image_2 or [testing/]colored_0 or [testing/]image_0'),
     (lambda root: put_sintel(root, ['alley_1']), 'sintel', 'alley_1 is no scene of the test set'),
-    (lambda root: put_sintel(root, passes=['clean']), 'sintel', 'test/final: a folder of the data set'),
-    (lambda root: put_sintel(root, frames=(1, 3)), 'sintel', 'frame_0002.png: this file of the data set is missing'),
+    (lambda root: put_sintel(root, passes=['clean']), 'sintel', 'test/final: a folder of the dataset'),
+    (lambda root: put_sintel(root, frames=(1, 3)), 'sintel', 'frame_0002.png: this file of the dataset is missing'),
     (lambda root: (put_sintel(root), os.remove(str(root / 'test/final/wall/frame_0003.png'))), 'sintel',
      'test/final/wall/frame_0003.png: this file'),
     (lambda root: (put_sintel(root), os.makedirs(str(root / 'test/flow'))), 'sintel', 'training set of MPI Sintel'),
     (lambda root: (put_kitti(root), os.makedirs(str(root / 'testing/flow_occ'))), 'kitti', 'training set of KITTI'),
     (lambda root: (put_kitti(root), os.remove(str(root / 'testing/image_2/000001_11.png'))), 'kitti',
-     'image_2/000001_11.png: this file of the data set is missing'),
+     'image_2/000001_11.png: this file of the dataset is missing'),
 ])
 def test_what_is_no_test_set_is_one_line(tmp_path, make, kind, told):
     make(tmp_path)

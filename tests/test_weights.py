@@ -1,4 +1,4 @@
-"""What all formats of weights have from Weights: one that knows its arrays alone fills nets and tells their width."""
+"""The interface of weights: a format that knows nothing but its arrays fills nets and tells their width."""
 import numpy as np
 import pytest
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What no network costs: the EPE of zero flow and of OpenCV's DIS on a list of pairs, in flownet2_val.py's terms."""
+"""Baselines without a network: the EPE of zero flow and of OpenCV's DIS on the pairs that flownet2_val.py takes."""
 import os
 import sys
 

@@ -1,7 +1,7 @@
-"""Test sets whose truth only their servers have: from a folder to the pairs, and to the files that a server takes.
+"""Test sets without public ground truth: their pairs, and the files that their evaluation servers take.
 
     sintel     MPI Sintel: [test/]clean|final/SCENE/frame_0001.png; the server takes what the bundler, which comes with
-               the data set, makes of clean|final/SCENE/frame0001.flo
+               the dataset, makes of clean|final/SCENE/frame0001.flo
     kitti      KITTI 2015: [testing/]image_2/000000_10.png, 000000_11.png; a .zip with flow/000000_10.png
                KITTI 2012: [testing/]colored_0 (else image_0)/…; a .zip with 000000_10.png, in no folder
 

@@ -1,4 +1,4 @@
-"""From a data folder and a list file to pairs of files, and from those to samples."""
+"""Pairs of a dataset: read from list files, and loaded as samples."""
 import os
 import typing
 

@@ -20,7 +20,7 @@ class Folder:
             path = self._path
             while not os.path.exists(os.path.dirname(path)):
                 path = os.path.dirname(path)
-            raise InputError('%s: a folder of the data set that cannot be read (%s)' % (path, error.strerror))
+            raise InputError('%s: a folder of the dataset that cannot be read (%s)' % (path, error.strerror))
 
     def folders(self) -> typing.List[str]:
         """The names of the folders in it, sorted."""
@@ -50,7 +50,7 @@ class Folder:
         """The path of a file in it; InputError if it is missing."""
         path = os.path.join(self._path, name)
         if name not in self._names:
-            raise InputError('%s: this file of the data set is missing' % path)
+            raise InputError('%s: this file of the dataset is missing' % path)
         return path
 
 

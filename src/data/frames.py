@@ -1,4 +1,4 @@
-"""Pairs of frames without ground truth: what a source of them is, and how they are read ahead.
+"""Pairs of frames without ground truth: the interface of their sources, and a reader that prefetches them.
 
 inputs.py tells which source an --input is; video.py has that of videos and cameras.
 """

@@ -1,4 +1,4 @@
-"""Tells what the user gives as input, and finds the pairs of frames in it."""
+"""Opens what --input names (a folder, a list, a video, a camera or a pattern) as a source of pairs of frames."""
 import codecs
 import glob
 import itertools

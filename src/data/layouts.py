@@ -1,4 +1,4 @@
-"""The published data sets as they lie on the disk: from a folder to its pairs, in the data set's own split.
+"""The folder layouts of the published datasets, and which pairs are in their splits.
 
     chairs     FlyingChairs: [data/]00001_img1.ppm, 00001_img2.ppm, 00001_flow.flo; beside them or beside data/
                FlyingChairs_train_val.txt, whose line N is 1 or 2 as pair N is for training or validation
@@ -43,7 +43,7 @@ class Source(typing.NamedTuple):
 
 
 def tell_kind(folder: str) -> str:
-    """The kind of the data set in a folder, by the first layout that fits.
+    """The kind of the dataset in a folder, by the first layout that fits.
 
     Raises:
         InputError: none does.
@@ -51,7 +51,7 @@ def tell_kind(folder: str) -> str:
     for kind in LAYOUTS:
         if _root(kind, folder) is not None:
             return kind
-    raise InputError('%s: no data set that is known here; looked for %s'
+    raise InputError('%s: no dataset that is known here; looked for %s'
                      % (folder, ', '.join('%s (%s)' % (_sought(kind), kind) for kind in LAYOUTS)))
 
 
@@ -88,7 +88,7 @@ def _belongs(split, for_validation):
 
 
 def _parts(split, train='train', val='val'):
-    """What a data set that comes in two parts calls those of a split."""
+    """What a dataset that comes in two parts calls those of a split."""
     return {'train': [train], 'val': [val], 'all': [train, val]}[split]
 
 

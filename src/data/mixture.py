@@ -1,4 +1,4 @@
-"""Several data sets as one: what --dataset says, and the order in which training sees their pairs."""
+"""Mixtures of datasets: how --dataset names them, and the order in which training sees their pairs."""
 import functools
 import os
 import typing

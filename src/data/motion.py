@@ -1,4 +1,4 @@
-"""How the synthetic scenes move: the laws that synthetic.py draws its cameras and objects from.
+"""Laws of motion: the distributions that synthetic.py draws the motions of its cameras and objects from.
 
 Lengths are in units of W / 512 px for a frame of width W, angles in degrees; h(s, k, m, c) = sign(g) * min(|g|^k, m),
 g ~ N(0, s), with chance c (else 0): mostly small, with a long tail. Matrices (3, 3) act on columns (x, y, 1) of pixels

@@ -1,4 +1,4 @@
-"""From pairs to batches of numpy arrays, read ahead by readers, in an order that the seed alone decides."""
+"""Batches of numpy arrays from pairs: prefetched by reader processes, in an order that depends on the seed alone."""
 import collections
 import concurrent.futures
 import itertools

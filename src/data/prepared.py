@@ -1,8 +1,8 @@
-"""The folder of prepared pairs: what offline_infer/dataprep.py writes for a device without TensorFlow, read by numpy.
+"""Prepared pairs: the folder that offline_infer/dataprep.py writes, for devices that have numpy but no TensorFlow.
 
     image/00000.bin     float32 (2, H, W, 3): both frames, BGR, 0…1, at the size of the exported net
     gt/00000.bin        float32 (h, w, 2): the true flow at the images' own size, 1e10 where it is unknown
-    occluded/00000.bin  uint8 (h, w): not 0 where A's pixel is hidden in B; only where the data set tells it
+    occluded/00000.bin  uint8 (h, w): not 0 where A's pixel is hidden in B; only where the dataset has it
     index.json          the names, scenes and sizes
 """
 import functools

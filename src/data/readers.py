@@ -1,9 +1,9 @@
-"""Readers: processes that fill in memory which they share with this one.
+"""Readers: processes that load samples into memory which they share with this one.
 
-Each is a fresh Python, which imports what its work needs and never TensorFlow: a fork would copy this process with
-its threads' locks, held or not, and with TensorFlow's memory. All take tasks from one socket and answer each on its
-own. The system closes the sockets of a process that ends, however it ends: so a reader sees the end of this process,
-and this one sees which reader has ended.
+Each is a fresh Python that never imports TensorFlow: a fork would copy the locks of this process's threads, held or
+not, and TensorFlow's memory. All readers take tasks from one socket; each answers on one of its own. The system closes
+the sockets of a process that ends, however it ends: so a reader sees the end of this process, and this one sees which
+reader has ended.
 """
 import contextlib
 import os

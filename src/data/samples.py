@@ -1,4 +1,4 @@
-"""The sample contract: what a pair is on its way from the files to a batch, and what a batch is."""
+"""The arrays that everything else passes on: Sample, of one pair, and Batch, of the pairs of a step."""
 import typing
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Outlines of the things in synthetic scenes: closed polygons of points (x, y), float64 (N, 2), about the origin."""
+"""Outlines of the objects in synthetic scenes: closed polygons of points (x, y), float64 (N, 2), about the origin."""
 import typing
 
 import numpy as np

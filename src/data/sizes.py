@@ -1,4 +1,4 @@
-"""The sizes of a dataset's pairs, found before the first one is trained on."""
+"""The image sizes of a dataset, read from the files' headers before the training begins."""
 import typing
 
 from src.data.datasets import GeneratedPair

@@ -1,4 +1,4 @@
-"""Textures to dress synthetic scenes with: procedural ones of many kinds, and crops of photographs.
+"""Textures of synthetic scenes: procedural ones of many kinds, and crops of photographs.
 
 A field is float32 (H, W) in 0...1; a texture is float32 (H, W, 3) in 0...255, BGR. Both are drawn from `rng`, a
 numpy RandomState, whose streams never change between versions of numpy.

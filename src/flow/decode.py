@@ -1,7 +1,7 @@
-"""From an image file to its pixels: the one place where images are decoded, and where damage to them becomes an error.
+"""Decodes images, and makes an error of damage to them; no other module does either.
 
-What OpenCV makes of damage depends on the format: no image, an exception, lines that it prints, or an image of which a
-part is made up. So the bytes are looked through before.
+What OpenCV makes of damage depends on the format: no image, an exception, lines that it prints, or an image part of
+which is made up. So the bytes are checked before.
 """
 import re
 import threading

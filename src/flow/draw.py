@@ -1,4 +1,4 @@
-"""What a flow says about its two images, as pictures: arrows, the warped image and its error, occlusion, the wheel."""
+"""Pictures of a flow and its two images: arrows, the warped image and its error, occlusion, the colour wheel."""
 import typing
 
 import cv2

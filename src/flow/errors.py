@@ -1,4 +1,4 @@
-"""The endpoint error of every pixel, as a histogram and as a picture."""
+"""Endpoint errors of all pixels, as a histogram and as a picture."""
 import cv2
 import numpy as np
 

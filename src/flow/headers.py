@@ -1,4 +1,4 @@
-"""What image files tell beside their pixels: their size, without decoding them, and what a viewer makes of them."""
+"""Headers of image files: the size without decoding, and where viewers show more than is read (EXIF, animations)."""
 import os
 import re
 import typing

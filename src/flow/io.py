@@ -1,4 +1,4 @@
-"""The one place that knows file formats: images, occlusion maps and flows (.flo, .pfm, KITTI's 16-bit .png).
+"""Reads and writes files: images, occlusion maps and flows (.flo, .pfm, .npy, KITTI's 16-bit .png).
 
 An image is uint8 (H, W, 3) BGR. A flow is float32 (H, W, 2): u to the right, v downwards, in pixels. What is wrong
 with a file is an InputError of one line that names the file and the value.

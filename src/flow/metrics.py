@@ -1,4 +1,4 @@
-"""How good a flow is: the metrics of MPI Sintel and KITTI, the same everywhere, with numpy alone.
+"""The metrics of MPI Sintel and KITTI, with numpy alone.
 
 Each metric is kept as a sum and its weight, by its name, so that images, batches and scenes add up by plain `+`; only
 `values` divides. Flows are taken at full resolution, sums are float64.

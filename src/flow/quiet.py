@@ -1,4 +1,4 @@
-"""What the C libraries for images print, kept from the user and given to the program.
+"""Catches what C libraries print while they decode an image: it is for the program, not for the user.
 
 libpng and libjpeg, inside of OpenCV, tell what is wrong with a file by printing it, and libjpeg then goes on. They
 print through C's variable `stderr`, which Python, its progress bars and its tracebacks do not use: while an image is

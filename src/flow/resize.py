@@ -1,4 +1,4 @@
-"""Resizing beside TensorFlow, with numpy alone, as the estimator does it: bilinear with half-pixel centres."""
+"""Bilinear resizing with half-pixel centres, with numpy alone: as the estimator does it in TensorFlow."""
 import typing
 
 import numpy as np

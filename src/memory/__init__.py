@@ -1,4 +1,4 @@
-"""Memory of large arrays, which is used again and again: fresh memory from the system costs more than reading a file.
+"""Memory of large arrays that is reused: fresh memory from the system costs more than reading a file.
 
 pool    memory of this process alone, for what files hold: bytes, images, flows. Its owner is the pool.
 host    memory that this process shares with its readers, for batches; on a GPU it is page-locked. Who allocates it

@@ -1,4 +1,4 @@
-"""Slots: equal parts of one memory that are lent again and again."""
+"""Slots: equal parts of one memory, each of which is lent to one batch after the other."""
 from src.memory.pool import Lender, pooled_empty
 
 

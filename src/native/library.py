@@ -1,4 +1,4 @@
-"""The library of the correlation op, once build.py has made it: where it lies, and what is loaded of it.
+"""Finds and loads the library of the correlation op that build.py compiles.
 
 It is named after all that it depends on, build/tf-<version>/correlation-<cpu|cuda>-<fingerprint>.so, so that no other
 TensorFlow and no other state of the sources ever finds it.

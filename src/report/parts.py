@@ -1,4 +1,4 @@
-"""What several pages have in common: tables that can be sorted, sections, cards of figures, settings."""
+"""Parts that several pages share: sortable tables, sections, cards of figures, settings."""
 import json
 import math
 import typing

@@ -1,4 +1,4 @@
-"""Pictures inside of a page: as data URIs of bounded size."""
+"""Pictures that are part of a page: data URIs of bounded size."""
 import base64
 import typing
 

@@ -1,4 +1,4 @@
-"""What a measurement leaves in its --result folder: metrics.json, metrics.csv with a row per pair, report.html.
+"""The files that a validation leaves in --result: metrics.json, metrics.csv with a row per pair, report.html.
 
 This is the one place that knows their names and columns; flownet2_val.py writes them, tools/compare.py reads them.
 """

@@ -1,4 +1,4 @@
-"""The page of one measurement: report.html."""
+"""The page of one validation: report.html."""
 import math
 import statistics
 import typing

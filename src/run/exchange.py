@@ -1,4 +1,4 @@
-"""What the processes that train together tell each other of themselves: numbers of the host, and whether they agree."""
+"""Numbers of the host that the processes of a run exchange; and the check that their settings are the same."""
 import dataclasses
 import typing
 import zlib

@@ -1,4 +1,4 @@
-"""A net as one file: written as a frozen graph (.pb), and read and run again."""
+"""Frozen nets: a net and its weights written as one .pb file, read again and run."""
 import functools
 import operator
 import typing

@@ -1,4 +1,4 @@
-"""How batches reach the graph: through tf.data, or fed as numpy arrays; both are made ahead while the graph runs."""
+"""How batches reach the graph: through tf.data, or fed as numpy arrays; either way prefetched while the graph runs."""
 import itertools
 import threading
 import time

@@ -117,7 +117,7 @@ def val_flags(arguments: Arguments = None) -> argparse.Namespace:
 def add_pairs_flags(parser: Parser) -> None:
     """Adds what decides the pairs that are measured."""
     parser.add_argument('--dataset', required=True, help='data folders: [KIND:]FOLDER,… or synthetic:SEED[:LAW]')
-    parser.add_argument('--test_file', default='', help="list of pairs; empty: the data set's own split")
+    parser.add_argument('--test_file', default='', help="list of pairs; empty: the dataset's own split")
     parser.add_argument('--split', choices=('val', 'train', 'all'), default='val', help='which, where no list is given')
     parser.add_argument('--status', choices=('clean', 'final'), default='clean',
                         help='rendering pass of Sintel and FlyingThings3D')
@@ -137,8 +137,8 @@ def train_flags(arguments: Arguments = None) -> argparse.Namespace:
     add('--schedule', choices=sorted(SCHEDULES), help='learning rates and steps')
     add('--dataset', default='./data/sintel', help='data folders: [KIND:]FOLDER[@WEIGHT],… or synthetic:SEED[:LAW]')
     add('--status', choices=('clean', 'final'), default='clean', help='rendering pass of Sintel and FlyingThings3D')
-    add('--train_file', default='', help="list of the pairs to train on; empty: the data set's own split")
-    add('--val_file', default='', help="list of the pairs to validate on; empty: the data set's own split")
+    add('--train_file', default='', help="list of the pairs to train on; empty: the dataset's own split")
+    add('--val_file', default='', help="list of the pairs to validate on; empty: the dataset's own split")
     add('--result', default='./result', help='folder for checkpoints, history.csv, event files and config.json')
     add('--pretrained', type=comma_separated(str), default='', help='weights to start from; empty: drawn weights')
     add('--resume_path', default='', help='a --result folder or its latest.ckpt-<step>, to go on from')

@@ -1,4 +1,4 @@
-"""The curve of a run: a line of the log and a row of history.csv every few steps."""
+"""The training curve: a line of the log and a row of history.csv every few steps."""
 import csv
 import datetime
 import os

@@ -1,4 +1,4 @@
-"""What is written of a pair of images: files of the kinds that --save names."""
+"""The files that inference writes of a pair, of the kinds that --save names."""
 import os
 import typing
 

@@ -1,4 +1,4 @@
-"""The flow of one image pair, or of all pairs of a folder, a list, a video or a camera, from files to files."""
+"""Inference from files to files: of one pair, or of all pairs of a folder, a list, a video or a camera."""
 import contextlib
 import itertools
 import os

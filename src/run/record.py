@@ -1,4 +1,4 @@
-"""What the results in a folder were made from: so that results of two settings never lie in one folder unseen."""
+"""inference.json: the settings of the results in a folder, so that those of two settings are never mixed unnoticed."""
 import json
 import os
 import typing

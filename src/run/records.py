@@ -1,4 +1,4 @@
-"""What a run writes over time, by the one of its processes that writes."""
+"""All that a training writes: its log, history.csv, event files and checkpoints. Of several processes rank 0 writes."""
 import os
 import typing
 

@@ -1,6 +1,6 @@
-"""A frozen net (.pb) run by other engines than TensorFlow: a second witness of an export, and what people deploy.
+"""Runs a frozen net (.pb) by other engines than TensorFlow, which people deploy: this checks an export.
 
-Their packages are no requirements of the project: an engine's are imported when it is asked for.
+Their packages are no requirements of the project: those of an engine are imported when it is asked for.
 """
 import importlib
 import logging

@@ -1,4 +1,4 @@
-"""All that decides a training run, checked once and saved with its results."""
+"""The settings of a training run: checked once, and saved with its results."""
 import dataclasses
 import typing
 

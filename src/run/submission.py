@@ -1,4 +1,4 @@
-"""Flows of a test set as its server wants them: flownet2_val.py --write_submission."""
+"""Submissions: the flows of a test set as its server takes them (flownet2_val.py --write_submission)."""
 import os
 import typing
 import zipfile

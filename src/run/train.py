@@ -1,4 +1,4 @@
-"""Training over time: a run that steps, validates, saves, shows itself, and can be stopped at any moment."""
+"""The training of a net: building the graph, the loop of steps and validations, and stopping at any moment."""
 import contextlib
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""flownet2_val.py's work: measures a net, prints the table, and writes metrics.json, metrics.csv and report.html."""
+"""Validation: measures a net, prints the table, and writes metrics.json, metrics.csv and report.html."""
 import os
 import typing
 

@@ -1,4 +1,4 @@
-"""Weights that others' programs wrote, told from what is in the file and not from its name."""
+"""Weights that other programs wrote; their format is recognized by the content of the file, not by its name."""
 from src.files import InputError
 from src.tf import tf
 from src.weights import caffe, hdf5, numpy_files, pytorch, zipped

@@ -1,4 +1,4 @@
-"""The one door to files of weights."""
+"""Opens files of weights of any format."""
 import os
 
 from src.paths import weights_path

@@ -1,4 +1,4 @@
-"""The index of a checkpoint, looked through before TensorFlow reads it: a wrong entry makes it end the process.
+"""Checks the index of a checkpoint before TensorFlow reads it, which aborts the process at a wrong entry.
 
 The file is a table as LevelDB has them: blocks of (key, value), then a block that says where these lie, then a footer.
 A value is a protocol buffer, BundleEntryProto: of what type and shape a variable is, and where it lies in the data.

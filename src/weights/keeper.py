@@ -1,4 +1,4 @@
-"""The checkpoints that a run keeps: its newest state and its best net, whole at any moment that it may be killed at."""
+"""The checkpoints that a run keeps: its newest state and its best net. Whenever it is killed, both are whole."""
 import contextlib
 import os
 import re

@@ -1,4 +1,4 @@
-"""Files of weights as bytes: mapped, not read, and nothing outside of them is ever reached."""
+"""Files of weights as bytes: mapped into memory, not read, and checked at each access against the end of the file."""
 import mmap
 import struct
 import typing

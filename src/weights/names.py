@@ -1,4 +1,4 @@
-"""What others call the variables of FlowNet2, and how they order them.
+"""The names of FlowNet2's variables in other programs, the order of their axes, and how both become ours.
 
 | | this project | PyTorch (NVIDIA) | Caffe (the authors) | tensorpack |
 |---|---|---|---|---|

@@ -1,4 +1,4 @@
-"""What a file of weights is to all that reads one, whatever its format."""
+"""The interface of a file of weights, whatever its format."""
 import abc
 import collections
 import re

@@ -1,4 +1,4 @@
-"""Reads files that are made wrong, for some time: `make fuzz`, or python tests/fuzz --seconds 60 --only image.
+"""The fuzzer: reads malformed files for some time. `make fuzz`, or python tests/fuzz --seconds 60 --only image.
 
 Each read must end in a value or in an InputError of one line that names the file; within seconds, with less than a
 gigabyte, and with nothing else printed. The reading is done by another process, for what is read there may kill it; it

@@ -1,4 +1,4 @@
-"""Valid files made wrong: bytes and numbers anywhere, and what a format keeps beneath its checksums."""
+"""Makes valid files malformed: at any byte or number, and in what a format protects by checksums."""
 import copy
 import io
 import json

@@ -1,4 +1,4 @@
-"""The index of a checkpoint as the table that it is, read and written again with other entries and right checksums.
+"""Rewrites the index of a checkpoint with other entries and right checksums.
 
 LevelDB's table format: blocks of key-value entries, each block with a byte for its compression and a masked CRC-32C.
 """
