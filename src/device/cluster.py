@@ -1,4 +1,4 @@
-"""Where the processes of a run are: what TF_CONFIG says, or else what Slurm tells each task of a step."""
+"""The addresses of the processes of a run, from TF_CONFIG or else from the variables that Slurm sets for each."""
 import json
 import re
 import typing
@@ -14,23 +14,25 @@ class Cluster(typing.NamedTuple):
     rank: int
 
     @property
-    def ranks(self):
+    def ranks(self) -> int:
+        """How many processes there are."""
         return len(self.addresses)
 
     @property
-    def local_rank(self):
-        """Which of those on its host this one is."""
+    def local_rank(self) -> int:
+        """Which of the processes on its host this one is."""
         return self._hosts()[:self.rank].count(self._hosts()[self.rank])
 
     @property
-    def local_ranks(self):
+    def local_ranks(self) -> int:
+        """How many processes are on its host."""
         return self._hosts().count(self._hosts()[self.rank])
 
     def _hosts(self):
         return [address.rpartition(':')[0] for address in self.addresses]
 
 
-def cluster_of(environment):
+def cluster_of(environment: typing.Mapping[str, str]) -> typing.Optional[Cluster]:
     """The Cluster that environment variables tell; None where they tell of no other process.
 
     Raises:
@@ -91,7 +93,7 @@ def _of_slurm(environment):
     return cluster
 
 
-def hosts_of(text):
+def hosts_of(text: str) -> typing.List[str]:
     """The hosts in a list as Slurm writes it: 'a,b[01-03,7]' is a, b01, b02, b03, b7."""
     return [host for part in re.findall(r'(?:[^,\[]|\[[^\]]*\])+', text) for host in _expanded(part)]
 

@@ -1,8 +1,10 @@
-"""Several processes on TensorFlow's own collectives: rings through gRPC, or NCCL between GPUs."""
+"""Data-parallel training by TensorFlow's own collectives: rings by way of gRPC, or NCCL between GPUs."""
 import itertools
 import socket
 import threading
+import typing
 
+from src.device.cluster import Cluster
 from src.device.peers import Peers
 from src.device.watch import Watch
 from src.files import InputError, first_line
@@ -15,7 +17,7 @@ BUCKETS = {'grpc': 2 ** 25, 'nccl': 2 ** 28}  # bytes that travel at once; NCCL'
 
 
 class Collectives(Peers):
-    """The processes of a cluster.Cluster.
+    """The processes of a cluster.Cluster; the methods are those of Peers.
 
     Args:
         device: TensorFlow's name of the device on which the collectives run, such as '/gpu:0'.
@@ -23,7 +25,7 @@ class Collectives(Peers):
         seconds: that are waited for the others to come.
     """
 
-    def __init__(self, cluster, device, carrier, seconds):
+    def __init__(self, cluster: Cluster, device: str, carrier: str, seconds: float):
         self.rank, self.ranks = cluster.rank, cluster.ranks
         self.local_rank, self.local_ranks = cluster.local_rank, cluster.local_ranks
         self.carrier = carrier
@@ -31,7 +33,7 @@ class Collectives(Peers):
         self._keys = itertools.count(1)  # of collectives, in the order in which every process adds them
         self._watch, self._server = Watch(cluster), None
 
-    def open_session(self, config):
+    def open_session(self, config: tf.ConfigProto) -> tf.Session:
         task = '/job:%s/replica:0/task:' % JOB
         config.experimental.collective_group_leader = task + '0'
         config.experimental.collective_nccl = self.carrier == 'nccl'
@@ -42,22 +44,22 @@ class Collectives(Peers):
             self._watch.start()
         return tf.Session(self._server.target, config=config)
 
-    def mean(self, tensors):
+    def mean(self, tensors: typing.Iterable[tf.Tensor]) -> typing.List[tf.Tensor]:
         return self._in_buckets(self._mean, list(tensors))
 
-    def broadcast(self, variables):
+    def broadcast(self, variables: list) -> tf.Operation:
         with tf.device(self._device):
             assigned = [tf.assign(variable, value) for variable, value in zip(
                 variables, self._in_buckets(self._broadcast, [variable.read_value() for variable in variables]))]
         return tf.group(*assigned)
 
-    def explain(self, error):
+    def explain(self, error: Exception) -> None:
         self._watch.look()
         if 'ollective' in error.message:
             raise InputError('rank %d of %d: what the ranks compute together failed (%s): %s' % (
                 self.rank, self.ranks, self.carrier, ' '.join(error.message.split())[:300]))
 
-    def part(self, session, barrier):
+    def part(self, session: tf.Session, barrier: tf.Operation) -> None:
         session.run(barrier)
         self.leave()
         # No process ends while another still watches it; nor waits for long for one that was killed just now.
@@ -65,7 +67,7 @@ class Collectives(Peers):
         last.start()
         last.join(PARTING)
 
-    def leave(self):
+    def leave(self) -> None:
         self._watch.stop()
 
     def _in_buckets(self, collective, tensors):

@@ -3,9 +3,11 @@ import contextlib
 import sys
 import threading
 import time
+import typing
 
 from tqdm import tqdm
 
+from src.device.xla_cache import XlaCache
 from src.tf import tf
 
 SILENT = 5  # seconds; shorter ones are not worth a line
@@ -20,10 +22,11 @@ class Compiling:
         says: whether this process says so; of several, one is enough.
     """
 
-    def __init__(self, cache=None, says=True):
+    def __init__(self, cache: typing.Optional[XlaCache] = None, says: bool = True):
         self._cache, self._says, self._seen = cache, says, set()
 
-    def __call__(self, graph):
+    def __call__(self, graph: typing.Hashable) -> typing.ContextManager:
+        """The context for one run of a graph, which any hashable name tells from the others."""
         if graph in self._seen:
             return contextlib.nullcontext()
         self._seen.add(graph)

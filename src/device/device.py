@@ -1,6 +1,7 @@
-"""What a device is to all that builds and runs graphs; CPUs and NVIDIA GPUs. (npu.py: NPUs; opening.py chooses.)"""
+"""The interface of a device, and CPUs and NVIDIA GPUs behind it (npu.py has NPUs, opening.py chooses)."""
 import abc
 import contextlib
+import typing
 
 from src.device.compiling import Compiling
 from src.device.optimizers import Adam, LossScaledAdam
@@ -32,27 +33,30 @@ class Device(abc.ABC):
     feeds_numpy = scales_loss = False
     prefetch_device = None
 
-    def __init__(self, config, build_options=BuildOptions(), memory=None, peers=Peers()):
+    def __init__(self, config: tf.ConfigProto, build_options: BuildOptions = BuildOptions(),
+                 memory: typing.Optional[HostMemory] = None, peers: Peers = Peers()):
         self.config, self.build_options = config, build_options
         self.memory, self.peers = memory or HostMemory(), peers
         self.host_config = tf.ConfigProto(device_count={'GPU': 0})
 
     @abc.abstractmethod
-    def adam(self, learning_rate, beta1, beta2):
+    def adam(self, learning_rate: tf.Tensor, beta1: float, beta2: float) -> tf.train.Optimizer:
         """The optimizer as this device needs it: compute_gradients(loss, variables), apply_gradients(pairs).
 
         The gradients are the means over all `peers`, so that all make the same step, or skip it.
         """
 
-    def fix_gradient_dtypes(self, graph):
+    def fix_gradient_dtypes(self, graph: tf.Graph) -> None:
         """Is called once the gradients are in the graph: what has to stay float32 may be marked there."""
 
     @property
-    def rank(self):
+    def rank(self) -> int:
+        """Which of the processes this one is; rank 0 alone writes files."""
         return self.peers.rank
 
     @property
-    def ranks(self):
+    def ranks(self) -> int:
+        """How many processes train together."""
         return self.peers.ranks
 
 
@@ -68,7 +72,7 @@ class Cpu(Device):
     """
     chip = 'cpu'
 
-    def __init__(self, correlation='graph', peers=Peers(), training=False):
+    def __init__(self, correlation: str = 'graph', peers: Peers = Peers(), training: bool = False):
         config = tf.ConfigProto(device_count={'GPU': 0}, allow_soft_placement=True)
         config.graph_options.rewrite_options.disable_meta_optimizer = not training
         if peers.local_ranks > 1:
@@ -76,7 +80,7 @@ class Cpu(Device):
         super().__init__(config, BuildOptions(correlation=correlation, portable_ops=False, conv_as_1x1_sum=True),
                          peers=peers)
 
-    def adam(self, learning_rate, beta1, beta2):
+    def adam(self, learning_rate: tf.Tensor, beta1: float, beta2: float) -> tf.train.Optimizer:
         return Adam(learning_rate, beta1, beta2, self.peers)
 
 
@@ -108,6 +112,6 @@ class Gpu(Device):
                                xla=xla, conv_as_1x1_sum=xla)
         super().__init__(config, options, PageLocked(number), peers)
 
-    def adam(self, learning_rate, beta1, beta2):
+    def adam(self, learning_rate: tf.Tensor, beta1: float, beta2: float) -> tf.train.Optimizer:
         kind = LossScaledAdam if self.scales_loss else Adam
         return kind(learning_rate, beta1, beta2, self.peers)

@@ -1,4 +1,4 @@
-"""Huawei's ModelArts: where it lays data and takes results. moxing, its file library, is imported only for URLs.
+"""Huawei's ModelArts: where it puts data and expects results. moxing, its file library, is imported only for URLs.
 
 The platform starts a script with --data_url and --train_url, and with flags of its own beside them. An old ModelArts
 gives obs:// or s3:// URLs (two names of one), a new one local folders.
@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import tempfile
+import typing
 import zlib
 
 from src.files import InputError, make_folder
@@ -18,13 +19,13 @@ CACHE = '/cache'  # ModelArts' scratch disk
 REMOTE = ('obs://', 's3://')
 
 
-def add_flags(parser):
+def add_flags(parser: typing.Any) -> None:
     """Adds the platform's flags."""
     parser.add_argument('--data_url', default='', help='ModelArts: where the data lie, obs://, s3:// or a folder')
     parser.add_argument('--train_url', default='', help='ModelArts: where results go, obs://, s3:// or a folder')
 
 
-def parse(parser, arguments=None):
+def parse(parser: typing.Any, arguments: typing.Optional[typing.List[str]] = None) -> typing.Any:
     """Parses like parser.parse_args; but with the platform at work, flags that are not known are named and ignored."""
     args, unknown = parser.parse_known_args(arguments)
     if unknown and not (args.data_url or args.train_url):
@@ -51,7 +52,7 @@ class Platform:
         InputError: moxing is missing, or cannot copy.
     """
 
-    def __init__(self, args, rank=0):
+    def __init__(self, args: typing.Any, rank: int = 0):
         self._rank, self._target, self._result = rank, '', args.result
         if args.data_url:
             _take_data(args, _local_data(args.data_url))
@@ -67,7 +68,7 @@ class Platform:
         else:
             self.copy_results()
 
-    def copy_results(self):
+    def copy_results(self) -> None:
         """Copies the result folder, as it is now, to an obs:// --train_url; the run does not end if that fails."""
         try:
             self._copy_results()

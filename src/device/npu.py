@@ -7,7 +7,7 @@ import re
 
 from src.device.device import Device
 from src.device.npu_peers import HcclPeers, ranks_of
-from src.device.npu_session import host_config, session_config
+from src.device.npu_session import NpuOptions, host_config, session_config
 from src.files import InputError, first_line
 from src.model.build_options import BuildOptions
 from src.tf import LOSS_SCALE, tf
@@ -28,7 +28,7 @@ class Npu(Device):
     """
     chip, feeds_numpy = 'npu', True  # an Ascend takes no iterator in its graph
 
-    def __init__(self, training, options):
+    def __init__(self, training: bool, options: NpuOptions):
         options.check(training)
         ranks = ranks_of(os.environ)
         self._options, self._bridge, self.scales_loss = options, _npu_bridge(), bool(options.loss_scale)
@@ -37,7 +37,7 @@ class Npu(Device):
                          peers=HcclPeers(self._bridge, ranks))
         self.host_config = host_config(self.peers.cores())
 
-    def adam(self, learning_rate, beta1, beta2):
+    def adam(self, learning_rate: tf.Tensor, beta1: float, beta2: float) -> tf.train.Optimizer:
         """The optimizer with gradients that are the means over all NPUs, and with a loss scale."""
         optimizer = _Adam(learning_rate, beta1, beta2)
         if self.ranks > 1:
@@ -51,7 +51,7 @@ class Npu(Device):
             optimizer = self._bridge.NPULossScaleOptimizer(optimizer, manager, is_distributed=self.ranks > 1)
         return optimizer
 
-    def fix_gradient_dtypes(self, graph):
+    def fix_gradient_dtypes(self, graph: tf.Graph) -> None:
         """Marks the gradient ops of all that keeps float32, whose scope was closed when those were made; the sums of
         several gradients with one of those among them; and scalars: a loss scale is beyond float16."""
         kept = {op.name for op in graph.get_operations() if KEPT in op.node_def.attr}

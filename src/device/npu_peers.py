@@ -1,5 +1,5 @@
-"""The processes that train together, each on one NPU: what Ascend's launchers say of them in the environment, and HCCL,
-Huawei's library by which they reach each other."""
+"""Data-parallel training on NPUs: ranks from the variables that Ascend's launchers set, and means by HCCL, Huawei's
+collective library."""
 import json
 import typing
 
@@ -21,7 +21,8 @@ class Ranks(typing.NamedTuple):
 
 
 class HcclPeers(Peers):
-    """Peers by way of HCCL, in the types that the tensors have, whatever the precision mode.
+    """Peers by way of HCCL, in the types that the tensors have, whatever the precision mode; the methods are those of
+    Peers.
 
     Args:
         bridge: npu_bridge.npu_init.
@@ -29,17 +30,17 @@ class HcclPeers(Peers):
     """
     carrier = 'hccl'
 
-    def __init__(self, bridge, ranks):
+    def __init__(self, bridge: typing.Any, ranks: Ranks):
         self._hccl_ops, self._keep_dtype_scope = bridge.hccl_ops, bridge.npu_scope.keep_dtype_scope
         self.rank, self.ranks, self.local_rank, self.local_ranks = ranks
 
-    def mean(self, tensors):
+    def mean(self, tensors: typing.Iterable[tf.Tensor]) -> typing.List[tf.Tensor]:
         if self.ranks == 1:
             return list(tensors)
         with self._keep_dtype_scope():
             return [self._hccl_ops.allreduce(tensor, 'sum') / self.ranks for tensor in tensors]
 
-    def broadcast(self, variables):
+    def broadcast(self, variables: list) -> tf.Operation:
         if self.ranks == 1:
             return tf.no_op()
         with self._keep_dtype_scope():
@@ -47,7 +48,7 @@ class HcclPeers(Peers):
                               for variable in variables])
 
 
-def ranks_of(environment):
+def ranks_of(environment: typing.Mapping[str, str]) -> Ranks:
     """The Ranks that the environment variables tell.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What sessions of an Ascend NPU are told, by keys that every version of CANN knows, and what the user may choose."""
+"""The configuration of sessions on an Ascend NPU, by keys that every version of CANN knows, and the flags for it."""
 import json
 import os
 import typing
@@ -18,11 +18,11 @@ class NpuOptions(typing.NamedTuple):
     over_dump: str = ''  # folder for the operations that overflow; '': none
 
     @classmethod
-    def from_flags(cls, args):
+    def from_flags(cls, args: typing.Any) -> 'NpuOptions':
         """Takes the fields from parsed flags of the same names; inference has no loss scale."""
         return cls(**{name: getattr(args, name) for name in cls._fields if hasattr(args, name)})
 
-    def check(self, training):
+    def check(self, training: bool) -> None:
         """Raises an InputError for what does not go together."""
         mixed = self.precision_mode == 'allow_mix_precision'
         if training and mixed and not self.loss_scale:
@@ -48,7 +48,7 @@ def _check_json(path):
         raise InputError('--modify_mixlist %s: no JSON (%s)' % (path, error))
 
 
-def session_config(training, options, ranks):
+def session_config(training: bool, options: NpuOptions, ranks: int) -> tf.ConfigProto:
     """The tf.ConfigProto of the NPU's sessions, in one of so many processes; makes the folders that it names."""
     config = tf.ConfigProto(allow_soft_placement=True)
     rewriting = config.graph_options.rewrite_options
@@ -82,7 +82,7 @@ def session_config(training, options, ranks):
     return config
 
 
-def host_config(cores):
+def host_config(cores: int) -> tf.ConfigProto:
     """The tf.ConfigProto of a session on the CPU beside that of the NPU, which takes so many cores."""
     config = tf.ConfigProto()
     config.intra_op_parallelism_threads = cores

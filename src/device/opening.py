@@ -1,11 +1,11 @@
-"""The choice of the device: --chip, what of --correlation, --precision and --xla it has, and whom it trains with."""
+"""Chooses the device by --chip, checks --correlation, --precision and --xla against it, and joins other processes."""
 import importlib.util
 import os
 import typing
 
 from src.device.cluster import cluster_of
 from src.device.collectives import Collectives
-from src.device.device import Cpu, Gpu
+from src.device.device import Cpu, Device, Gpu
 from src.device.npu import Npu
 from src.device.npu_session import NpuOptions
 from src.device.peers import Peers
@@ -23,7 +23,7 @@ class Speed(typing.NamedTuple):
     xla_cache: str = ''  # the folder of what it has compiled; empty: none
 
     @classmethod
-    def from_flags(cls, args):
+    def from_flags(cls, args: typing.Any) -> 'Speed':
         """Takes the fields from parsed flags of the same names."""
         return cls(**{name: getattr(args, name) for name in cls._fields})
 
@@ -34,20 +34,23 @@ class Joining(typing.NamedTuple):
     rank_wait: float = 600  # seconds in which all must have come
 
 
-def device_from_flags(args, trained=()):
+def device_from_flags(args: typing.Any, trained: typing.Sequence[str] = ()) -> Device:
     """open_device as parsed flags (flags.py, "net flags") ask for; to train, with the other processes of the run."""
     joining = Joining(args.collectives, args.rank_wait) if trained else None
     return open_device(args.chip, args.gpu_device, trained, NpuOptions.from_flags(args), Speed.from_flags(args),
                        joining)
 
 
-def open_device(chip, gpu_device=0, trained=(), npu_options=NpuOptions(), speed=Speed(), joining=None):
+def open_device(chip: str, gpu_device: int = 0, trained: typing.Sequence[str] = (),
+                npu_options: NpuOptions = NpuOptions(), speed: Speed = Speed(),
+                joining: typing.Optional[Joining] = None) -> Device:
     """Chooses the device, sets up TensorFlow in this process for it, and prints the choice.
 
     Args:
         chip: 'gpu', 'npu', 'cpu', or 'auto' for the first of npu, gpu, cpu that is there.
         gpu_device: which of several GPUs; of several processes on this machine, the first takes this one.
         trained: networks.trained_scopes; for inference, none.
+        npu_options: NpuOptions; other devices take no notice.
         speed: Speed; an NPU takes its defaults alone.
         joining: Joining, for a process that may be one of several (cluster.cluster_of); None: it works alone.
 

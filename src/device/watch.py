@@ -1,10 +1,11 @@
-"""Whether the other processes of a run are there: each listens at a port from its start to its end."""
+"""Notices that another process of the run has ended: each listens at a port from its start to its end."""
 import os
 import socket
 import sys
 import threading
 import time
 
+from src.device.cluster import Cluster
 from src.files import InputError
 
 TIMEOUT = 3.  # seconds in which a host answers
@@ -15,12 +16,12 @@ SAID_AFTER = 10.  # seconds of waiting
 class Watch:
     """Watches the other processes of a cluster.Cluster. All is found out within 10 s (docs/training.md)."""
 
-    def __init__(self, cluster):
+    def __init__(self, cluster: Cluster):
         self._cluster = cluster
         self._others = [rank for rank in range(cluster.ranks) if rank != cluster.rank]
         self._over, self._ending = threading.Event(), threading.Lock()
 
-    def wait(self, seconds):
+    def wait(self, seconds: float) -> None:
         """Returns when all listen.
 
         Raises:
@@ -39,14 +40,15 @@ class Watch:
                 said = True
             time.sleep(.1)
 
-    def start(self):
+    def start(self) -> None:
         """From now on until `stop`, the end of another process is that of this one."""
         threading.Thread(target=self._watch, daemon=True).start()
 
-    def stop(self):
+    def stop(self) -> None:
+        """Ends the watching: from now on another process may end."""
         self._over.set()
 
-    def look(self):
+    def look(self) -> None:
         """Looks now and for some seconds more, since a process that ends takes its time."""
         end = time.monotonic() + TIMEOUT
         while time.monotonic() < end and not self._over.is_set():

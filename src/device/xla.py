@@ -2,6 +2,7 @@
 import functools
 import os
 import re
+import typing
 
 from src.device.xla_cache import XlaCache
 from src.files import InputError
@@ -12,7 +13,7 @@ LIBRARIES = r'lib(cuda|cudart|cudnn|cublas)\.so[.\d]*$'  # whose names tell vers
 
 
 @functools.lru_cache(maxsize=None)
-def keep_compiled(root, card):
+def keep_compiled(root: str, card: str) -> typing.Optional[XlaCache]:
     """Lets XLA keep what it compiles in this process; says so where it cannot.
 
     Args:
@@ -37,7 +38,7 @@ def keep_compiled(root, card):
     return cache
 
 
-def card_of(gpu):
+def card_of(gpu: typing.Any) -> str:
     """The name and the compute capability of one of TensorFlow's physical GPUs, where they can be known."""
     details = getattr(tf.config.experimental, 'get_device_details', lambda gpu: {})(gpu)
     return '%s %s' % (details.get('device_name'), details.get('compute_capability'))

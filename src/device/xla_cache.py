@@ -40,7 +40,7 @@ class XlaCache:
         OSError: `root` cannot be written, or its disk is full.
     """
 
-    def __init__(self, root, facts, limit=LIMIT):
+    def __init__(self, root: str, facts: dict, limit: int = LIMIT):
         self._root, self._limit = os.path.abspath(os.path.expanduser(root)), limit
         key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:CHECKSUM]
         self._store = os.path.join(self._root, key)
@@ -55,7 +55,7 @@ class XlaCache:
         for name in self._kept():
             self._link(name)
 
-    def keep(self):
+    def keep(self) -> None:
         """Takes over what TensorFlow has added; what cannot be kept, or is there by another process, is not."""
         for name in set(os.listdir(self.folder)) - self._known:
             if not name.endswith('.tmp'):
@@ -65,7 +65,7 @@ class XlaCache:
                 self._known.add(name)
         self._trim()
 
-    def discard(self):
+    def discard(self) -> None:
         """Removes all code of these facts: some of it fails."""
         for folder in (self.folder, self._store):
             for name in os.listdir(folder):
