@@ -262,6 +262,31 @@ def test_ctrl_c_ends_a_run_whose_disk_hangs(place):
     assert latest(str(place / 'stalled')).endswith('-%d' % max(curves(place, 'stalled')[0]))
 
 
+HANGING = """if True:
+    import os, signal, sys
+    sys.path[:0] = [%r, %r]
+    from script_runner import children
+    import flownet2_train
+    from src.run import flags
+    from src.run.records import Records
+
+    def save(self, session, step, save=Records.save):
+        save(self, session, step)
+        for reader in children(os.getpid()):
+            os.kill(reader, signal.SIGSTOP)
+
+    Records.save = save
+    flags.start(flownet2_train.main)
+""" % (ROOT, os.path.join(ROOT, 'tests'))
+
+
+def test_a_run_ends_though_its_readers_hang_after_the_last_checkpoint(place):
+    arguments = flags(place, 'hanging', train_step=10)
+    ended = subprocess.run([sys.executable, '-c', HANGING] + arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                           timeout=300)
+    assert (ended.returncode, ended.stderr) == (0, b'') and b'step 10: validation EPE' in ended.stdout
+
+
 def test_the_memory_of_the_batches_is_locked(place, monkeypatch):
     locked = []
     monkeypatch.setattr(HostMemory, 'lock', lambda self: locked.append(self))
