@@ -82,6 +82,8 @@ def test_any_text_can_be_printed_and_is_there_at_once(started):
     ('C', ('C', 'last', (320, 448), 8, 'paper', 1200000, 1e-4)),
     ('CSS-ft-sd', ('CSS', 'all', (320, 448), 8, 'paper', 500000, 1e-5)),
     ('fusion', ('2', 'last', (320, 448), 8, 'fusion', 1200000, 1e-4)),
+    ('CS-fine', ('CS', 'last', (384, 768), 4, 'paper', 500000, 1e-5)),
+    ('fusion-fine', ('2', 'last', (384, 768), 4, 'fusion', 500000, 1e-5)),
     ('kitti', ('2', 'last', (320, 1152), 4, 'none', 10500, 1e-6))])
 def test_a_stage_decides_what_is_not_given(stage, expected):
     args = flags.train_flags(['--stage', stage])

@@ -23,25 +23,19 @@ stage() {  # stage NAME DATASET PRETRAINED FLAGS...: trains into OUT/NAME; "$net
     net=$(ls -t "$out/$name"/latest.ckpt-*.index | head -n 1)
 }
 
-fine() {  # the same on larger crops, at lower rates
-    name=$1 dataset=$2 pretrained=$3
-    shift 3
-    stage "$name" "$dataset" "$pretrained" --schedule S_fine --image_size 384,768 --batch_size 4 "$@"
-}
-
 as_the_paper() {
     stage C "$chairs" "" --stage C "$@"
-    fine C-fine "$things" "$net" --stage C "$@"
+    stage C-fine "$things" "$net" --stage C-fine "$@"
     stage CS "$chairs" "$net" --stage CS "$@"
-    fine CS-fine "$things" "$net" --stage CS "$@"
+    stage CS-fine "$things" "$net" --stage CS-fine "$@"
     stage CSS "$chairs" "$net" --stage CSS "$@"
-    fine CSS-fine "$things" "$net" --stage CSS "$@"
+    stage CSS-fine "$things" "$net" --stage CSS-fine "$@"
     stage CSS-ft-sd "$things,$sdhom" "$net" --stage CSS-ft-sd "$@"
     css=$net
     stage SD "$sdhom" "" --stage SD "$@"
     sd=$net
     stage fusion "$chairs" "$css,$sd" --stage fusion "$@"
-    fine fusion-fine "$things" "$net" --stage fusion "$@"
+    stage fusion-fine "$things" "$net" --stage fusion-fine "$@"
 }
 
 scale=1 before=''

@@ -6,8 +6,7 @@ from src.tf import tf
 
 MAX_DISPLACEMENT = 20  # feature pixels, each way
 STRIDE = 2  # between displacements; in the first map every place counts
-SIDE = 2 * (MAX_DISPLACEMENT // STRIDE) + 1  # 21 displacements a side
-CHANNELS = SIDE * SIDE  # 441
+SIDE = 2 * (MAX_DISPLACEMENT // STRIDE) + 1  # 21 displacements a side, in all 441 channels
 
 
 def correlation(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:

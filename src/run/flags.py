@@ -165,16 +165,21 @@ def train_flags(arguments: Arguments = None) -> argparse.Namespace:
         help='several processes: what carries gradients; auto: nccl between GPUs, else grpc')
     add('--rank_wait', type=number, default=600., help='several processes: seconds in which all must have come')
     modelarts.add_flags(parser)
-    first, _ = parser.parse_known_args(arguments)
-    parser.set_defaults(**STAGES[first.stage])
-    schedule = first.schedule or STAGES[first.stage]['schedule']
-    parser.set_defaults(**SCHEDULES[schedule])
+    schedule = _take_stage(parser, arguments)
     args = modelarts.parse(parser, arguments)
     if len(args.learning_rates) == 1 and args.step_values is SCHEDULES[schedule]['step_values']:
         args.step_values = []  # none were given
     if args.scale != 1:
         _scale_steps(args)
     return args
+
+
+def _take_stage(parser, arguments):
+    """Makes what --stage and --schedule stand for the defaults of the other flags; returns the schedule's name."""
+    first, _ = parser.parse_known_args(arguments)
+    schedule = first.schedule or STAGES[first.stage]['schedule']
+    parser.set_defaults(**dict(STAGES[first.stage], **SCHEDULES[schedule]))
+    return schedule
 
 
 def _scale_steps(args):

@@ -31,6 +31,10 @@ STAGES = {
     'CSS-ft-sd': dict(CHAIRS, net='CSS', trainable='all', schedule='S_fine'),  # Things and ChairsSDHom, mixed
     'SD': dict(CHAIRS, net='SD', trainable='last', schedule='S_long'),
     'fusion': dict(CHAIRS, net='2', trainable='last', schedule='S_long', augment='fusion'),
+    'C-fine': dict(THINGS, net='C', trainable='last', schedule='S_fine'),
+    'CS-fine': dict(THINGS, net='CS', trainable='last', schedule='S_fine'),
+    'CSS-fine': dict(THINGS, net='CSS', trainable='last', schedule='S_fine'),
+    'fusion-fine': dict(THINGS, net='2', trainable='last', schedule='S_fine', augment='fusion'),
     'sintel': dict(SINTEL, net='2', trainable='last', schedule='sintel'),
     'kitti': dict(KITTI, net='2', trainable='last', schedule='sintel'),
 }
