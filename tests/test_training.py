@@ -268,7 +268,7 @@ HANGING = """if True:
     from script_runner import children
     import flownet2_train
     from src.run import flags
-    from src.run.records import Records
+    from src.run.training_records import Records
 
     def save(self, session, step, save=Records.save):
         save(self, session, step)

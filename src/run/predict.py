@@ -19,9 +19,9 @@ from src.flow.headers import remarks
 from src.flow.io import read_image, same_size
 from src.interrupts import heard
 from src.run.inference import load_flownet
+from src.run.inference_record import InferenceRecord
 from src.run.movie import Movie
 from src.run.outputs import Outputs
-from src.run.record import Record
 from src.weights.formats import open_weights
 
 WRITERS = min(8, max(2, os.cpu_count() or 2))  # threads that draw and write
@@ -92,7 +92,7 @@ def predict_all(source: Frames, outputs: Outputs, net: typing.Optional[str], wei
     weights = open_weights(weights)
     net = net or weights.net()
     with FolderLock(outputs.folder) as lock:
-        record = Record(outputs.folder, dict(settings, net=net), weights.path)
+        record = InferenceRecord(outputs.folder, dict(settings, net=net), weights.path)
         if record.there and not source.lasting:
             raise InputError('--out %s: holds a recording already; choose another folder' % outputs.folder)
         movie = movie and not record.has_movie(source.count)

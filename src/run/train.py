@@ -20,9 +20,9 @@ from src.run.exchange import Agreement, Exchange
 from src.run.feeding import Feed
 from src.run.history import Stopwatch
 from src.run.inference import FlowNet
-from src.run.records import NoRecords, Records
 from src.run.settings import Settings
 from src.run.step import Step, augmented_on_host, batches, build_step
+from src.run.training_records import NoRecords, Records
 from src.tf import tf
 from src.weights.filling import describe, draw, restore, restore_parts, share
 from src.weights.formats import open_weights

@@ -22,7 +22,7 @@ from src.flow.metrics import Table, sums
 from src.report.comparison import Comparison, comparison_page, comparison_text
 from src.report.results import PairResult, numbers_of, read_result, write_metrics
 from src.run.history import History
-from src.run.record import Record
+from src.run.inference_record import InferenceRecord
 
 IMAGES = ('png', 'jpg', 'ppm', 'pgm', 'pbm', 'pam', 'bmp', 'tiff', 'webp', 'gif', 'jp2', 'avif', 'ras', 'hdr', 'exr')
 FLOW = np.random.RandomState(0).randn(6, 5, 2).astype(np.float32)
@@ -148,14 +148,14 @@ def _read_input(name):
 def _records(folder):
     with open(os.path.join(folder, 'weights'), 'w') as file:
         file.write('weights')
-    record = Record(folder, {'every': 1, 'max_motion': None}, os.path.join(folder, 'weights'))
+    record = InferenceRecord(folder, {'every': 1, 'max_motion': None}, os.path.join(folder, 'weights'))
     record.write()
     record.keep_movie(3)
     return [_bytes(os.path.join(folder, 'inference.json'))]
 
 
 def _read_record(folder):
-    record = Record(folder, {'every': 1, 'max_motion': None}, os.path.join(folder, 'weights'))
+    record = InferenceRecord(folder, {'every': 1, 'max_motion': None}, os.path.join(folder, 'weights'))
     record.has_movie(3)
     record.keep_movie(3)
 

@@ -11,7 +11,7 @@ NAME, MOVIE = 'inference.json', 'flow.mp4'
 CHECKSUM = 'checksum'
 
 
-class Record:
+class InferenceRecord:
     """The file inference.json in a folder of results.
 
     Args:
