@@ -4,10 +4,17 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from benchmark_against import OURS, ratios, rows_against, start_other
+from draw_weights import draw_by_name, drawn
 from script_runner import ROOT, run
+from test_golden import CASES, GOLDEN, assert_close
+from src.model.estimator import estimate
+from src.model.losses import multiscale_loss
+from src.model.networks import trained_scopes
+from src.tf import tf
 
 SMALL = ('--widths', '0.03125', '--size', '64,64', '--chip', 'cpu', '--correlations', 'graph', '--rounds', '3',
          '--seconds', '0')
@@ -58,7 +65,7 @@ def test_what_an_engine_lacks_is_told_in_one_line(tmp_path, monkeypatch):
             pipe.recv()
 
 
-@pytest.mark.parametrize('arguments', [('--modes', 'all', '--chip', 'cpu'), ('--chip', 'gpu'), ()])
+@pytest.mark.parametrize('arguments', [('--modes', 'all', '--chip', 'cpu'), ('--chip', 'gpu')])
 def test_openvino_infers_on_a_cpu(arguments):
     result = run('benchmark', '--against', 'openvino', *arguments)
     assert (result.status, result.err) == (
@@ -82,3 +89,77 @@ def test_what_another_engine_does_not_tell_apart_is_one_row():
         'rate',
         '2 1.0 (448, 1024) 8 inference amp: ours with XLA 2.000 ms a pair, openvino 6.000: 0.33 of its time, 3.00 '
         'times its rate']
+
+
+# PyTorch, which is no requirement: where it is there
+
+@pytest.fixture(scope='module')
+def estimator():
+    pytest.importorskip('torch')
+    from torch_estimator import Estimator
+    return Estimator
+
+
+def of_torch(tensor):
+    return tensor.detach().numpy().transpose(0, 2, 3, 1)
+
+
+def to_torch(array):
+    import torch
+    return torch.from_numpy(np.ascontiguousarray(np.asarray(array, np.float32).transpose(0, 3, 1, 2)))
+
+
+def fill(other, net, seed):
+    """Draws the weights of a net in torch as draw_weights does; returns what the names of all our variables begin with.
+    """
+    scope = trained_scopes(net, 'last')[0].split('/')[0] + '/'
+    other.fill(lambda name, shape: drawn(scope + name, shape, seed))
+    return scope
+
+
+@pytest.mark.parametrize('file, net', CASES)
+def test_the_net_in_torch_has_the_golden_flows(estimator, file, net):
+    golden = np.load(os.path.join(GOLDEN, file + '.npz'))
+    other = estimator(net, float(golden['width']))
+    fill(other, net, int(golden['seed']))
+    flow, _ = other(*[to_torch(golden[name][None]) for name in ('image_a', 'image_b')])
+    error = np.abs(of_torch(flow)[0] - golden['flow_' + net])
+    assert error.mean() < 1e-3
+    assert (error.max(axis=2) < 2e-2).mean() > .999
+
+
+def test_the_correlations_gradient_in_torch(estimator):
+    import torch
+    from torch_flownet2 import CORRELATIONS
+    golden = np.load(os.path.join(GOLDEN, 'ops.npz'))
+    for form in CORRELATIONS.values():
+        maps = [to_torch(golden[name]).requires_grad_() for name in ('corr_a', 'corr_b')]
+        cost = form(*maps)
+        found = (cost,) + torch.autograd.grad(cost, maps, to_torch(golden['corr_dout']))
+        for tensor, name in zip(found, ('out', 'da', 'db')):
+            assert_close(of_torch(tensor), golden['corr_' + name])
+
+
+@pytest.mark.parametrize('net', ['CS', 'SD', '2'])
+def test_the_loss_in_torch_is_ours(estimator, session, net):
+    rng, size = np.random.RandomState(0), (2, 64, 128)
+    images = rng.randint(0, 256, (2,) + size + (3,)).astype(np.float32)
+    flow, valid = rng.normal(0, 5, size + (2,)).astype(np.float32), rng.rand(*size) < .7
+    _, prediction = estimate(net, *map(tf.constant, images), width=1 / 16)
+    loss = multiscale_loss(prediction, tf.constant(flow), tf.constant(valid))[0]
+    trained = [v for v in tf.trainable_variables() if v.op.name.startswith(trained_scopes(net, 'last'))]
+    gradients = tf.gradients(loss, trained)
+    draw_by_name(session, 0)
+    expected, expected_gradients = session.run([loss, gradients])
+    other = estimator(net, 1 / 16, trainable='last')
+    scope = fill(other, net, 0)
+    found = other.loss(*map(to_torch, images), to_torch(flow), to_torch(valid[..., None]) > 0)
+    found.backward()
+    assert found.item() == pytest.approx(expected, rel=1e-4)
+    parameters = {name: parameter for name, parameter in other.net.named_parameters() if parameter.requires_grad}
+    assert len(parameters) == len(trained)
+    for variable, gradient in zip(trained, expected_gradients):
+        name = variable.op.name[len(scope):].replace('/', '.').replace('weights', 'weight').replace('biases', 'bias')
+        value = parameters[name].grad.numpy()
+        value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value
+        assert np.linalg.norm(value - gradient) < .01 * np.linalg.norm(gradient), name

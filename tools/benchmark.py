@@ -25,7 +25,7 @@ import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from benchmark_against import ENGINES, OURS, alike, ratios, rows_against, start_other
+from benchmark_against import ENGINES, OURS, SHORT, alike, ratios, rows_against, start_other
 from benchmark_rows import FORMS, MODES, export_drawn, work
 import src.starting  # noqa: F401, first of all
 from src.files import InputError, write_text
@@ -53,7 +53,8 @@ def parse():
     add('--correlation-only', action='store_true', help='the correlation alone, in all its forms')
     add('--shape', type=several(flags.whole(1)), default='56,128,256', help='H,W,C of its feature maps')
     add('--forms', type=several(flags.one_of(FORMS)), default='slices,stock,native', help='of these')
-    add('--against', type=several(flags.one_of(tuple(ENGINES))), default='', help='of %s' % ', '.join(ENGINES))
+    add('--against', type=several(flags.one_of(ENGINES + tuple(SHORT))), default='',
+        help='of %s; torch: %s' % (', '.join(ENGINES), ', '.join(SHORT['torch'])))
     add('--against_python', default=sys.executable, help='the Python that has their packages')
     add('--at_once', action='store_true', help='warm all rows up at the same time: first runs take longer')
     add('--chip', choices=('auto', 'gpu', 'cpu'), default='auto')
@@ -66,8 +67,12 @@ def parse():
         parser.error('--ranks: several processes train together, they do not infer: --modes last,all')
     if args.against and args.correlation_only:
         parser.error('--against: of nets, not of the correlation alone')
+    if args.against and args.chip == 'auto':
+        parser.error('--against: all are to take the same --chip, cpu or gpu')
     if 'openvino' in args.against and (args.modes != ['inference'] or args.chip != 'cpu'):
         parser.error('--against openvino: it infers, on the CPU: --modes inference --chip cpu')
+    if args.against and args.modes != ['inference'] and any(side % 64 for side in args.size):
+        parser.error('--against torch: it trains at multiples of 64, not at --size %d,%d' % args.size)
     return args
 
 

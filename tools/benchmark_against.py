@@ -9,7 +9,8 @@ import subprocess
 import sys
 import time
 
-ENGINES = {'openvino': 'benchmark_openvino.py'}  # the script of each
+ENGINES = ('openvino', 'torch-eager', 'torch-compile', 'torch-reduce-overhead', 'torch-max-autotune')
+SHORT = {'torch': ('torch-eager', 'torch-compile')}  # torch.compile's other modes take long to compile
 OURS = 'tensorflow'
 SAME = ('net', 'width', 'size', 'batch', 'mode', 'precision')  # what rows have in common that are held together
 
@@ -40,9 +41,14 @@ class Lines:
 
 
 def rows_against(rows, engines):
-    """The rows of other engines that belong beside `rows` of ours: what our flags alone tell apart is one row there."""
-    alike = {tuple(row[name] for name in SAME): row for row in rows if row['ranks'] == 1}
-    return [dict(row, engine=engine, xla='-', correlation='-') for row in alike.values() for engine in engines]
+    """The rows of other engines that belong beside `rows` of ours: what our flags alone tell apart is one row there.
+
+    Args:
+        engines: names of ENGINES or SHORT.
+    """
+    distinct = {tuple(row[name] for name in SAME): row for row in rows if row['ranks'] == 1}
+    engines = [name for engine in engines for name in SHORT.get(engine, (engine,))]
+    return [dict(row, engine=engine, xla='-', correlation='-') for row in distinct.values() for engine in engines]
 
 
 def alike(other, rows):
@@ -54,7 +60,7 @@ def alike(other, rows):
 
 def start_other(row, python):
     """Starts the process of a row of another engine: its Lines."""
-    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), ENGINES[row['engine'].split()[0]])
+    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'benchmark_%s.py' % row['engine'].split('-')[0])
     process = subprocess.Popen([python, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, universal_newlines=True)
     pipe = Lines(process.stdout, process.stdin)
     pipe.send(row)
