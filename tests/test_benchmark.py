@@ -95,7 +95,7 @@ def test_what_another_engine_does_not_tell_apart_is_one_row():
 
 @pytest.fixture(scope='module')
 def estimator():
-    pytest.importorskip('torch')
+    pytest.importorskip('torch').set_num_threads(1)  # several wait for each other, on a machine that others use too
     from torch_estimator import Estimator
     return Estimator
 
