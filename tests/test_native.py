@@ -13,7 +13,8 @@ from src.model.correlation import native_correlation
 from src.native import build, library
 from src.tf import tf
 
-GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'golden', 'ops.npz')
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+GOLDEN = os.path.join(ROOT, 'tests', 'golden', 'ops.npz')
 COMPILER = os.environ.get('CXX', 'g++').split()[0]
 
 needs_compiler = pytest.mark.skipif(not shutil.which(COMPILER), reason='no C++ compiler (%s) here' % COMPILER)
@@ -143,6 +144,64 @@ def test_errors_while_the_graph_is_built(session, op, a, b, attributes, message)
 def test_errors_while_it_runs(session, op, a, b, dcost, message):
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         run(session, op, *[np.zeros(shape, np.float32) for shape in (a, b, dcost)])
+
+
+XLA_PROGRAM = """
+import os, sys
+os.environ['TF_XLA_FLAGS'] = '--tf_xla_cpu_global_jit --tf_xla_min_cluster_size=1'
+sys.path.insert(0, %r)
+import numpy as np
+from src.native import library
+from src.tf import tf
+op, values = library.load()[0], np.load(sys.argv[1])
+a, b, dcost = [tf.placeholder(tf.float32, values[name].shape) for name in ('a', 'b', 'dcost')]
+cost = op.flownet_correlation(a=a, b=b)
+config = tf.ConfigProto()
+config.graph_options.optimizer_options.global_jit_level = tf.OptimizerOptions.ON_1
+options, told = tf.RunOptions(output_partition_graphs=True), tf.RunMetadata()
+with tf.Session(config=config) as session:
+    np.savez(sys.argv[2], *session.run([cost] + tf.gradients(cost, [a, b], grad_ys=dcost),
+                                       {a: values['a'], b: values['b'], dcost: values['dcost']}, options, told))
+print(sorted({node.op for graph in told.partition_graphs for node in graph.node if 'lownet' in node.op or
+              node.op == '_XlaRun'}))
+"""
+
+
+@pytest.mark.skipif(not library.has_xla(library.find_library() or ''), reason='built without --xla on: takes a minute')
+def test_the_op_within_a_cluster_of_xla(tmp_path):
+    rng, shape = np.random.RandomState(0), (2, 9, 13, 5)
+    values = {name: rng.standard_normal(size).astype(np.float32)
+              for name, size in (('a', shape), ('b', shape), ('dcost', shape[:3] + (441,)))}
+    given, found = str(tmp_path / 'given.npz'), str(tmp_path / 'found.npz')
+    np.savez(given, **values)
+    said = subprocess.run([sys.executable, '-c', XLA_PROGRAM % ROOT, given, found], check=True,
+                          stdout=subprocess.PIPE, universal_newlines=True).stdout
+    assert said == "['_XlaRun']\n"  # the op is in it
+    expected = definition(values['a'], values['b'], values['dcost'])
+    with np.load(found) as results:
+        for name, array in zip(results.files, expected):
+            np.testing.assert_allclose(results[name], array, atol=1e-5)
+
+
+@needs_compiler
+def test_where_xla_s_side_cannot_be_compiled_the_rest_is(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(library, 'FOLDER', str(tmp_path))
+    monkeypatch.setattr(build, '_has_xla_headers', lambda: True)
+    monkeypatch.setattr(build, 'find_nvcc', lambda: 'nvcc')
+    compiled = []
+
+    def compile_(folder, path, nvcc, xla):
+        if xla:
+            raise build.BuildError('no such header')
+        compiled.append(path)
+        open(path, 'w').close()
+
+    monkeypatch.setattr(build, '_compile', compile_)
+    path = build.build()
+    assert len(compiled) == 1 and library.has_cuda(path) and not library.has_xla(path)
+    assert 'correlation_xla.cc cannot be compiled with TensorFlow' in capsys.readouterr().out
+    with pytest.raises(build.BuildError, match='no such header'):
+        build.build(xla='on')
 
 
 @needs_compiler

@@ -1,6 +1,6 @@
 """Builds the correlation op for the TensorFlow that is installed.
 
-    python3 -m src.native.build [--cuda auto|on|off]
+    python3 -m src.native.build [--cuda auto|on|off] [--xla auto|on|off]
 
 It takes $CXX or g++, TensorFlow's own headers and flags, and for GPUs nvcc. library.py knows where the library goes.
 """
@@ -14,22 +14,26 @@ import sys
 import tempfile
 import typing
 
-from src.native.library import CUDA_SOURCES, HERE, library_path
+from src.native.library import CUDA_SOURCES, HERE, KINDS, XLA_SOURCE, library_path
 from src.tf import tf
 
 ARCHITECTURES = (60, 70, 75, 80, 90)  # sm_XY runs on GPUs of the same major X and minor ≥ Y
 LAST_LINES = 20  # of a compiler's output
+XLA_SINCE = (2, 21)  # the TensorFlow from which on its headers have what XLA_SOURCE takes
+XLA_INCLUDES = ('highwayhash', 'farmhash_archive/src')  # of external/, which TensorFlow's own flags leave out
 
 
 class BuildError(Exception):
     """There is no compiler, or it failed; the message is for the user."""
 
 
-def build(cuda: str = 'auto') -> str:
+def build(cuda: str = 'auto', xla: str = 'auto') -> str:
     """Builds the library unless it is there.
 
     Args:
         cuda: 'on', 'off', or 'auto' for 'on' where TensorFlow can use CUDA and nvcc is found.
+        xla: 'on' for ops that XLA can compile into its clusters, which takes a minute to build, 'off', or 'auto' for
+            'on' with CUDA, where TensorFlow's headers have what that takes: without CUDA it is for tests alone.
 
     Returns:
         Its path.
@@ -40,12 +44,27 @@ def build(cuda: str = 'auto') -> str:
     nvcc = None if cuda == 'off' else find_nvcc()
     if cuda == 'on' and not nvcc:
         raise BuildError('--cuda on: it takes a TensorFlow with CUDA, and nvcc on the PATH or in $CUDA_HOME/bin')
-    path = library_path(bool(nvcc))
+    if xla == 'on' and not _has_xla_headers():
+        raise BuildError('--xla on: it takes the headers of TensorFlow %d.%d or newer' % XLA_SINCE)
+    with_xla = xla == 'on' or xla == 'auto' and bool(nvcc) and _has_xla_headers()
+    try:
+        return _built(nvcc, with_xla)
+    except BuildError:
+        if not (with_xla and xla == 'auto'):
+            raise
+        print('XLA will not have the op in its clusters: %s cannot be compiled with TensorFlow %s'
+              % (XLA_SOURCE, tf.VERSION), flush=True)
+        return _built(nvcc, xla=False)  # a fault of any other source is met again
+
+
+def _built(nvcc, xla):
+    """The path of the library of this kind, made if it is missing."""
+    path = library_path(bool(nvcc), xla)
     if not os.path.exists(path):
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with tempfile.TemporaryDirectory(dir=os.path.dirname(path)) as folder:
             unfinished = os.path.join(folder, 'correlation.so')
-            _compile(folder, unfinished, nvcc)
+            _compile(folder, unfinished, nvcc, xla)
             os.replace(unfinished, path)
         _remove_outdated(os.path.dirname(path))
     return path
@@ -60,30 +79,43 @@ def find_nvcc() -> typing.Optional[str]:
 
 def _remove_outdated(folder):
     """Removes the builds of other states of the sources."""
-    current = [os.path.basename(library_path(cuda)) for cuda in (True, False)]
+    current = [os.path.basename(library_path(*kind)) for kind in KINDS]
     for name in os.listdir(folder):
         if name.endswith('.so') and name not in current:
             os.remove(os.path.join(folder, name))
 
 
-def _compile(folder, path, nvcc):
+def _compile(folder, path, nvcc, xla):
     """Compiles the sources side by side into `folder` and links them to `path`."""
     cxx = shlex.split(os.environ.get('CXX') or 'g++')
     if not shutil.which(cxx[0]):
         raise BuildError('no C++ compiler: %s is not found (install g++, or set CXX)' % cxx[0])
     standard, tensorflow = '-std=c++14', tf.sysconfig.get_compile_flags()  # which may ask for a later standard
+    defines = ['-DFLOWNET_CUDA'] * bool(nvcc)
     compile_cxx = linker = cxx + ['-O3', '-fPIC', standard]
     steps = {'correlation_cpu.cc': compile_cxx,
-             'correlation_ops.cc': compile_cxx + tensorflow + ['-Wno-deprecated-declarations']}
+             'correlation_ops.cc': compile_cxx + tensorflow + defines + ['-Wno-deprecated-declarations']}
+    link = tf.sysconfig.get_link_flags()
+    if xla:
+        steps[XLA_SOURCE] = compile_cxx + tensorflow + defines + ['-O1', '-w']  # warnings are of others' headers
+        external = os.path.join(tf.sysconfig.get_include(), 'external')
+        steps[XLA_SOURCE] += ['-I' + os.path.join(external, name) for name in XLA_INCLUDES]
+        link = link + ['-l:libtensorflow_cc.so.2']
     if nvcc:
         linker = [nvcc, '-ccbin', [part for part in cxx if not part.startswith('-')][-1]]  # CXX may be 'ccache g++'
         compile_cuda = linker + ['-O3', '-Xcompiler', '-fPIC', standard, '--expt-relaxed-constexpr']
         compile_cuda += _architectures(nvcc)
-        steps['correlation_ops.cc'] += ['-DFLOWNET_CUDA']
         steps.update((source, compile_cuda) for source in CUDA_SOURCES)
     objects = {source: os.path.join(folder, source + '.o') for source in steps}
     _run([command + ['-c', source, '-o', objects[source]] for source, command in steps.items()])
-    _run([linker + ['-shared', '-o', path] + list(objects.values()) + tf.sysconfig.get_link_flags()])
+    _run([linker + ['-shared', '-o', path] + list(objects.values()) + link])
+
+
+def _has_xla_headers():
+    """Whether this TensorFlow brings what XLA_SOURCE takes."""
+    version = tuple(int(part) for part in re.findall(r'\d+', tf.VERSION)[:2])
+    header = os.path.join(tf.sysconfig.get_include(), 'tensorflow', 'compiler', 'tf2xla', 'xla_op_kernel.h')
+    return version >= XLA_SINCE and os.path.exists(header)
 
 
 def _architectures(nvcc):
@@ -114,8 +146,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description='Builds the correlation op for the TensorFlow that is installed.')
     parser.add_argument('--cuda', choices=('auto', 'on', 'off'), default='auto',
                         help='with kernels for NVIDIA GPUs; auto: where TensorFlow can use them and nvcc is found')
+    parser.add_argument('--xla', choices=('auto', 'on', 'off'), default='auto',
+                        help="so that the op splits none of XLA's clusters; auto: with CUDA, from TensorFlow %d.%d on"
+                        % XLA_SINCE)
+    args = parser.parse_args()
     try:
-        print(build(parser.parse_args().cuda))
+        print(build(args.cuda, args.xla))
     except (BuildError, OSError, subprocess.SubprocessError) as error:
         sys.exit(str(error))
 

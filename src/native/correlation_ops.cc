@@ -1,8 +1,7 @@
 // TensorFlow's side of the correlation: the two ops, their shapes and errors, and their kernels for CPUs and GPUs.
 #include <algorithm>
-#include <limits>
 
-#include "correlation.h"
+#include "correlation_shapes.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/framework/shape_inference.h"
@@ -19,42 +18,8 @@ using tensorflow::OpKernelConstruction;
 using tensorflow::OpKernelContext;
 using tensorflow::Status;
 using tensorflow::Tensor;
-using tensorflow::TensorShape;
-using tensorflow::errors::InvalidArgument;
 using tensorflow::shape_inference::InferenceContext;
 using tensorflow::shape_inference::ShapeHandle;
-
-// Reads the attributes into `sizes`; `source` is the construction of a kernel or the inference of shapes.
-template <typename Source>
-Status ReadAttributes(Source* source, Sizes* sizes) {
-  int max_displacement;
-  TF_RETURN_IF_ERROR(source->GetAttr("max_displacement", &max_displacement));
-  TF_RETURN_IF_ERROR(source->GetAttr("stride", &sizes->stride));
-  if (sizes->stride < 1) return InvalidArgument("stride must be at least 1, got ", sizes->stride);
-  if (max_displacement < 0 || max_displacement % sizes->stride != 0)
-    return InvalidArgument("max_displacement must be a multiple of stride (", sizes->stride, ") from 0 up, got ",
-                           max_displacement);
-  sizes->reach = max_displacement / sizes->stride;
-  if (sizes->reach > 1000) return InvalidArgument("max_displacement / stride must be at most 1000, got ", sizes->reach);
-  return Status();
-}
-
-// Completes `sizes` from the shape of the maps, of which there must be two alike.
-Status ReadShapes(const TensorShape& a, const TensorShape& b, Sizes* sizes) {
-  if (a.dims() != 4) return InvalidArgument("a must be [batch, height, width, channels], got ", a.DebugString());
-  if (a != b) return InvalidArgument("a and b must have one shape, got ", a.DebugString(), " and ", b.DebugString());
-  const int64_t largest = std::numeric_limits<int>::max(), pixels = a.dim_size(1) * a.dim_size(2);
-  if (a.dim_size(0) > largest || a.dim_size(3) > largest || pixels > largest ||
-      pixels * std::max<int64_t>(a.dim_size(3), sizes->displacements()) > largest)
-    return InvalidArgument("an image of the maps or of the cost has 2^31 elements or more: ", a.DebugString());
-  sizes->batch = a.dim_size(0);
-  sizes->height = a.dim_size(1);
-  sizes->width = a.dim_size(2);
-  sizes->channels = a.dim_size(3);
-  return Status();
-}
-
-TensorShape CostShape(const Sizes& s) { return TensorShape({s.batch, s.height, s.width, s.displacements()}); }
 
 // The shapes of either op; the gradient's maps come after dcost.
 Status InferShapes(InferenceContext* context, bool gradient) {
@@ -131,9 +96,7 @@ class GradientKernel : public Kernel {
     Sizes sizes = sizes_;
     Tensor *da, *db;
     OP_REQUIRES_OK(context, ReadShapes(a.shape(), b.shape(), &sizes));
-    OP_REQUIRES(context, dcost.shape() == CostShape(sizes),
-                InvalidArgument("dcost must be ", CostShape(sizes).DebugString(), ", got ",
-                                dcost.shape().DebugString()));
+    OP_REQUIRES_OK(context, CheckCost(dcost.shape(), sizes));
     OP_REQUIRES_OK(context, context->allocate_output(0, a.shape(), &da));
     OP_REQUIRES_OK(context, context->allocate_output(1, b.shape(), &db));
     if (a.NumElements() == 0) return;
