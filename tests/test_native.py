@@ -151,11 +151,13 @@ import os, sys
 os.environ['TF_XLA_FLAGS'] = '--tf_xla_cpu_global_jit --tf_xla_min_cluster_size=1'
 sys.path.insert(0, %r)
 import numpy as np
+from src.model.correlation import native_correlation
 from src.native import library
 from src.tf import tf
-op, values = library.load()[0], np.load(sys.argv[1])
+library.load()  # before XLA looks for kernels, once in a process
+values = np.load(sys.argv[1])
 a, b, dcost = [tf.placeholder(tf.float32, values[name].shape) for name in ('a', 'b', 'dcost')]
-cost = op.flownet_correlation(a=a, b=b)
+cost = native_correlation(a, b)
 config = tf.ConfigProto()
 config.graph_options.optimizer_options.global_jit_level = tf.OptimizerOptions.ON_1
 options, told = tf.RunOptions(output_partition_graphs=True), tf.RunMetadata()
