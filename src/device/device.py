@@ -1,5 +1,6 @@
 """The interface of a device, and CPUs and NVIDIA GPUs behind it (npu.py has NPUs, opening.py chooses)."""
 import abc
+import dataclasses
 import contextlib
 import typing
 
@@ -8,6 +9,7 @@ from src.device.optimizers import Adam, LossScaledAdam
 from src.device.peers import Peers
 from src.memory.host import HostMemory, PageLocked
 from src.model.build_options import BuildOptions
+from src.model.fused import has_onednn
 from src.tf import tf
 
 ALIGNMENT = {'fp32': 1, 'tf32': 4, 'amp': 8}  # channels: a GPU's matrix units read 16 bytes at a time
@@ -77,8 +79,11 @@ class Cpu(Device):
         config.graph_options.rewrite_options.disable_meta_optimizer = not training
         if peers.local_ranks > 1:
             config.intra_op_parallelism_threads = peers.cores()
-        super().__init__(config, BuildOptions(correlation=correlation, portable_ops=False, conv_as_1x1_sum=True),
-                         peers=peers)
+        options = BuildOptions(correlation=correlation, portable_ops=False, conv_as_1x1_sum=True)
+        if not training:
+            kernels = 'onednn' if has_onednn() else 'eigen'
+            options = dataclasses.replace(options, trained_scopes=(), cpu_kernels=kernels)
+        super().__init__(config, options, peers=peers)
 
     def adam(self, learning_rate: tf.Tensor, beta1: float, beta2: float) -> tf.train.Optimizer:
         return Adam(learning_rate, beta1, beta2, self.peers)

@@ -17,7 +17,7 @@ def conv2d(x, weights, stride):
     """Convolution of x [N, H, W, C] with weights [k, k, C, C'], zero-padded by (k − 1) / 2 on every side."""
     kernel, _, depth, channels = weights.shape.as_list()
     if current_options().conv_as_1x1_sum and stride == 1 < kernel and kernel * kernel * channels < depth:
-        return _conv_as_1x1_sum(x, weights)
+        return conv_as_1x1_sum(x, weights)
     return _conv_padded(x, weights, stride, (kernel - 1) // 2)
 
 
@@ -29,7 +29,7 @@ def conv2d_transpose(x, weights):
     """
     batch, height, width, depth = x.shape.as_list()
     if _deconv_as_conv(depth):
-        blocks = _conv_padded(x, _deconv_weights_as_conv(weights), stride=1, pad=1)  # [N, H + 1, W + 1, 4 · C']
+        blocks = _conv_padded(x, deconv_weights_as_conv(weights), stride=1, pad=1)  # [N, H + 1, W + 1, 4 · C']
         return tf.nn.depth_to_space(blocks, 2)[:, 1:-1, 1:-1]
     shape = [batch, 2 * height, 2 * width, weights.shape.as_list()[2]]
     x, weights = _as_computed(x, weights, channel_axis=3)
@@ -70,7 +70,7 @@ def _align(x, axis):
     return tf.pad(x, [[0, missing if i == axis else 0] for i in range(4)])
 
 
-def _conv_as_1x1_sum(x, weights):
+def conv_as_1x1_sum(x, weights):
     """The convolution at stride 1 to few channels C', float32: what each tap makes of each pixel, all by one 1 × 1
     convolution, which reads x once and not for each tap, and the sum of what the pixels around have made.
 
@@ -98,7 +98,7 @@ def _deconv_as_conv(depth):
     return current_options().dtype == tf.float16 and _layer_is_frozen() and depth > IMAGE_CHANNELS
 
 
-def _deconv_weights_as_conv(weights):
+def deconv_weights_as_conv(weights):
     """Weights [4, 4, C', C] of a transposed convolution as those [2, 2, C, 4 · C'] of the convolution from 2 × 2 pixels
     to the block of 2 × 2 pixels between their centres."""
     _, _, channels, depth = weights.shape.as_list()
@@ -131,7 +131,7 @@ def cached_if_frozen(x):
         return x
     order = [3, 0, 1, 2] if current_options().xla and len(x.shape) == 4 else list(range(len(x.shape)))
     ordered = tf.transpose(x, order)
-    cache = tf.get_variable('cached_rank%d' % len(order), ordered.shape, ordered.dtype, trainable=False,
-                            collections=[tf.GraphKeys.LOCAL_VARIABLES])
+    cache = tf.get_variable('cached_rank%d' % len(order), ordered.shape, ordered.dtype, tf.zeros_initializer(),
+                            trainable=False, collections=[tf.GraphKeys.LOCAL_VARIABLES])
     tf.add_to_collection(_CACHE, tf.assign(cache, ordered))
     return tf.transpose(cache, np.argsort(order))

@@ -5,6 +5,7 @@ import numpy as np
 
 from src.model.build_options import current_options
 from src.model.convolutions import cached_if_frozen, conv2d, conv2d_transpose
+from src.model.cpu_layers import conv_layer, deconv_layer
 from src.tf import tf
 
 LEAKY_SLOPE = 0.1  # of the leaky ReLU below zero, in all nets
@@ -28,6 +29,8 @@ def conv(x: tf.Tensor, name: str, channels: int, kernel: int = 3, stride: int = 
     depth = x.shape.as_list()[3]
     with tf.variable_scope(name):
         weights = _he_weights([kernel, kernel, depth, channels], fan_in=kernel * kernel * depth)
+        if current_options().cpu_kernels:
+            return conv_layer(x, weights, _biases(channels), stride, None if linear else LEAKY_SLOPE)
         return _bias_and_activate(conv2d(x, weights, stride), channels, linear)
 
 
@@ -36,6 +39,8 @@ def deconv(x: tf.Tensor, name: str, channels: int, linear: bool = False) -> tf.T
     depth = x.shape.as_list()[3]
     with tf.variable_scope(name):
         weights = _he_weights([4, 4, channels, depth], fan_in=4 * depth)  # 2 × 2 taps meet in each output pixel
+        if current_options().cpu_kernels:
+            return deconv_layer(x, weights, _biases(channels), None if linear else LEAKY_SLOPE)
         return _bias_and_activate(conv2d_transpose(x, weights), channels, linear)
 
 
@@ -49,7 +54,10 @@ def _he_weights(shape, fan_in):
     return tf.get_variable('weights', shape, initializer=initializer)
 
 
+def _biases(channels):
+    return tf.get_variable('biases', [channels], initializer=tf.zeros_initializer())
+
+
 def _bias_and_activate(x, channels, linear):
-    biases = tf.get_variable('biases', [channels], initializer=tf.zeros_initializer())
-    x = tf.nn.bias_add(x, cached_if_frozen(tf.cast(biases, x.dtype)))
+    x = tf.nn.bias_add(x, cached_if_frozen(tf.cast(_biases(channels), x.dtype)))
     return x if linear else activate(tf.cast(x, current_options().dtype))

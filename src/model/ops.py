@@ -50,6 +50,8 @@ def warp(image: tf.Tensor, flow: tf.Tensor) -> tf.Tensor:
     Returns:
         float [N, H, W, C].
     """
+    if current_options().cpu_kernels:
+        return _warp_by_crops(image, flow)
     batch, height, width, channels = image.shape.as_list()
     grid_y, grid_x = np.mgrid[:height, :width].astype(np.float32)
     x = flow[..., 0] + grid_x[None]  # [N, H, W]
@@ -75,3 +77,21 @@ def warp(image: tf.Tensor, flow: tf.Tensor) -> tf.Tensor:
     lower = at(bottom, left) * (1 - right_weight) + at(bottom, right) * right_weight
     sample = upper * (1 - bottom_weight) + lower * bottom_weight
     return sample * tf.cast(inside, image.dtype)[..., None]
+
+
+def _warp_by_crops(image, flow):
+    """`warp` by the bilinear sampler that TensorFlow has: each pixel is a crop of one, from a box of no size.
+
+    A CPU takes 15 ms for it at 448 × 1024, and 30 to 42 ms for gathers and sums.
+    """
+    batch, height, width, channels = image.shape.as_list()
+    image = tf.concat([image, image[:, -1:]], axis=1)
+    image = tf.concat([image, image[:, :, -1:]], axis=2)  # [N, H + 1, W + 1, C]
+    sides = np.float32([width, height])
+    place = flow + np.stack(np.meshgrid(*map(np.arange, sides)), axis=-1)[None]  # [N, H, W, 2]: x, y
+    inside = tf.logical_and(place >= 0, place < np.broadcast_to(sides, place.shape[1:]))
+    place = tf.where(inside, place, tf.constant(-1., shape=place.shape))  # a crop outside is 0
+    y_x_y_x = np.float32([[0, 1, 0, 1], [1, 0, 1, 0]]) / sides[:, None]  # boxes are told in shares of the sides
+    boxes = tf.matmul(tf.reshape(place, [batch * height * width, 2]), y_x_y_x)
+    of_image = np.repeat(np.arange(batch, dtype=np.int32), height * width)
+    return tf.reshape(tf.image.crop_and_resize(image, boxes, of_image, [1, 1]), [batch, height, width, channels])
