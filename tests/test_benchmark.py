@@ -48,6 +48,7 @@ def test_another_engine_is_timed_in_the_same_turns(tmp_path):
     assert (ours['engine'], theirs['engine'], theirs['xla'], len(said)) == (OURS, 'openvino', '-', 6)
     assert said[3].split()[-3] == said[4].split()[-3]  # the operations of a pair
     assert 500 < float(theirs['ms/pair']) < 700
+    assert float(said[4].split()[-4]) < 200 < float(said[3].split()[-4])  # MB: no TensorFlow in its process
     told = re.match(r'SD 0.03125 \(64, 64\) 1 inference fp32: ours (\S+) ms a pair, openvino (\S+): (\S+) of its time, '
                     r'(\S+) times its rate$', said[5]).groups()
     assert told[:2] == (ours['ms/pair'], theirs['ms/pair'])

@@ -97,6 +97,12 @@ def serve(build):
         pipe.send(seconds(count))
 
 
+def peak_memory():
+    """MB that this process has had at most; getrusage also counts what the process had that started it."""
+    with open('/proc/self/status') as file:
+        return next(int(line.split()[1]) for line in file if line.startswith('VmHWM:')) / 1024
+
+
 def ratios(rows):
     """How long each row of ours takes in shares of another engine's that does the same: a line for each."""
     return ['%s: ours%s %.3f ms a pair, %s %.3f: %.2f of its time, %.2f times its rate' % (

@@ -1,9 +1,7 @@
 """A row of tools/benchmark.py --against openvino: our frozen net on this machine's CPU."""
-import resource
-
 import numpy as np
 
-from benchmark_against import serve
+from benchmark_against import peak_memory, serve
 
 
 def build(row):
@@ -14,8 +12,7 @@ def build(row):
     frames = np.random.RandomState(0).rand(*net.input(0).shape).astype(np.float32)
 
     def facts():
-        return {'device': 'OpenVINO %s' % openvino.__version__.split('-')[0],
-                'memory_mb': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+        return {'device': 'OpenVINO %s' % openvino.__version__.split('-')[0], 'memory_mb': peak_memory()}
     return lambda: net([frames]), lambda: None, facts
 
 

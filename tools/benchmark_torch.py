@@ -1,9 +1,8 @@
 """A row of tools/benchmark.py --against torch: the net of torch_flownet2.py, in the fastest way that is found here."""
 import itertools
-import resource
 import time
 
-from benchmark_against import serve
+from benchmark_against import peak_memory, serve
 
 MODES = {'eager': None, 'compile': 'default', 'reduce-overhead': 'reduce-overhead', 'max-autotune': 'max-autotune'}
 LEARNING_RATE, WEIGHT_DECAY = 1e-6, 4e-4
@@ -33,8 +32,7 @@ def build(row):
         if row['chip'] == 'gpu':
             name, memory = torch.cuda.get_device_name(), torch.cuda.max_memory_reserved() / 2 ** 20
         else:
-            name = '%d CPU threads' % torch.get_num_threads()
-            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            name, memory = '%d CPU threads' % torch.get_num_threads(), peak_memory()
         return {'device': '%s, PyTorch %s, %s, correlation by %s' % ((name, torch.__version__) + way),
                 'memory_mb': memory}
     return run, _wait(row), facts
