@@ -4,7 +4,8 @@
 # as the paper did, where DATA holds FlyingChairs, FlyingThings3D and ChairsSDHom under these names, or is
 # synthetic:SEED; and as the weights that come with the project were trained (docs/weights.md), where DATA is
 # photographs:FOLDER, from which the pairs are generated (OUT then takes 65 GB of them). F multiplies all numbers of
-# steps and of generated pairs: 0.00001 tries the chain. Started again, it goes on where it was.
+# steps and of generated pairs: 0.00001 tries the chain (with --precision fp32 --xla False where there is no GPU).
+# Started again, it goes on where it was.
 set -e
 if [ $# -lt 2 ]; then
     echo "usage: sh tools/train_stages.sh DATA OUT [--width W] [--scale F] [flags of flownet2_train.py]" >&2
