@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from src.device import compiling, opening, xla, xla_cache
+from src.device import compiling, xla, xla_cache
 from src.device.compiling import Compiling
 from src.device.opening import Speed, open_device
 from src.device.xla_cache import XlaCache
@@ -18,6 +18,12 @@ from src.tf import tf
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FACTS = {'card': 'one'}
+
+
+def opened(root, facts, **limit):
+    cache = XlaCache(root, **limit)
+    cache.open(facts)
+    return cache
 
 
 def put(cache, name, content):
@@ -42,24 +48,24 @@ def root(tmp_path, monkeypatch):
 
 
 def test_what_one_process_adds_the_next_one_finds(root):
-    first = XlaCache(root, FACTS)
+    first = opened(root, FACTS)
     put(first, 'a.pb', b'code')
     put(first, 'b.pb.tmp', b'half')  # as TensorFlow calls a file until it is complete
-    assert not seen(XlaCache(root, FACTS))  # not before it is complete
+    assert not seen(opened(root, FACTS))  # not before it is complete
     first.keep()
-    assert seen(XlaCache(root, FACTS)) == {'a.pb': b'code'}
+    assert seen(opened(root, FACTS)) == {'a.pb': b'code'}
 
 
 def test_other_facts_have_files_of_their_own(root):
-    first = XlaCache(root, FACTS)
+    first = opened(root, FACTS)
     put(first, 'a.pb', b'code')
     first.keep()
-    assert not seen(XlaCache(root, {'card': 'another'}))
+    assert not seen(opened(root, {'card': 'another'}))
 
 
 @pytest.mark.parametrize('damage', [b'', b'c', b'codf', b'code and more'])
 def test_a_damaged_file_is_passed_over_and_made_anew(root, damage):
-    first = XlaCache(root, FACTS)
+    first = opened(root, FACTS)
     put(first, 'a.pb', b'code')
     put(first, 'b.pb', b'more')
     first.keep()
@@ -67,15 +73,15 @@ def test_a_damaged_file_is_passed_over_and_made_anew(root, damage):
     os.remove(path)
     with open(path, 'wb') as file:
         file.write(damage)
-    second = XlaCache(root, FACTS)
+    second = opened(root, FACTS)
     assert seen(second) == {'b.pb': b'more'} and not os.path.exists(path)
     put(second, 'a.pb', b'code')
     second.keep()
-    assert len(seen(XlaCache(root, FACTS))) == 2
+    assert len(seen(opened(root, FACTS))) == 2
 
 
 def test_several_processes_add_at_once(root):
-    caches = [XlaCache(root, FACTS) for _ in range(8)]
+    caches = [opened(root, FACTS) for _ in range(8)]
 
     def add(number):
         for name in ('both.pb', '%d.pb' % number):
@@ -87,12 +93,12 @@ def test_several_processes_add_at_once(root):
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(seen(XlaCache(root, FACTS))) == sorted(['both.pb'] + ['%d.pb' % number for number in range(8)])
+    assert sorted(seen(opened(root, FACTS))) == sorted(['both.pb'] + ['%d.pb' % number for number in range(8)])
 
 
 def test_the_oldest_go_beyond_the_limit(root):
     for number in range(5):
-        cache = XlaCache(root, {'card': number % 2}, limit=3500)
+        cache = opened(root, {'card': number % 2}, limit=3500)
         put(cache, '%d.pb' % number, bytes(1000))
         cache.keep()
         for path in glob.glob(root + '/*/%d.pb.*' % number):
@@ -102,36 +108,56 @@ def test_the_oldest_go_beyond_the_limit(root):
 
 
 def test_the_folder_of_a_process_that_was_killed_goes(root):
-    killed = XlaCache(root, FACTS).folder
-    assert XlaCache(root, FACTS) and os.path.exists(killed)
+    killed = opened(root, FACTS).folder
+    assert opened(root, FACTS) and os.path.exists(killed)
     os.utime(killed, (0, 0))
-    assert XlaCache(root, FACTS) and not os.path.exists(killed)
+    assert opened(root, FACTS) and not os.path.exists(killed)
 
 
 def test_a_disk_that_is_full(root, monkeypatch):
     monkeypatch.setattr(xla_cache, 'FREE', 2 ** 62)
     with pytest.raises(OSError, match='less than'):
-        XlaCache(root, FACTS)
+        opened(root, FACTS)
 
 
 def test_a_failing_first_run_leaves_no_code(root):
-    cache = XlaCache(root, FACTS)
+    cache = opened(root, FACTS)
     put(cache, 'a.pb', b'code')
     cache.keep()
     with pytest.raises(tf.errors.OpError):
         with Compiling(cache)('graph'):
             raise tf.errors.InternalError(None, None, 'cannot be loaded')
-    assert not seen(cache) and not seen(XlaCache(root, FACTS))
+    assert not seen(cache) and not seen(opened(root, FACTS))
+
+
+def test_too_little_memory_is_no_fault_of_the_code(root):
+    cache = opened(root, FACTS)
+    put(cache, 'a.pb', b'code')
+    with pytest.raises(tf.errors.OpError):
+        with Compiling(cache)('graph'):
+            raise tf.errors.ResourceExhaustedError(None, None, 'no memory')
+    assert seen(cache)
+
+
+def test_another_card_in_the_same_process(root):
+    cache = opened(root, FACTS)
+    put(cache, 'a.pb', b'code')
+    cache.keep()
+    cache.open({'card': 'another'})
+    assert not seen(cache)
+    put(cache, 'b.pb', b'code')
+    cache.keep()
+    assert list(seen(opened(root, {'card': 'another'}))) == ['b.pb'] and list(seen(opened(root, FACTS))) == ['a.pb']
 
 
 def test_a_first_run_keeps_what_was_compiled(root):
-    cache = XlaCache(root, FACTS)
+    cache = opened(root, FACTS)
     compiling_ = Compiling(cache)
     with compiling_('one'):
         put(cache, 'a.pb', b'code')
     with compiling_('one'):  # not the first
         put(cache, 'b.pb', b'code')
-    assert list(seen(XlaCache(root, FACTS))) == ['a.pb']
+    assert list(seen(opened(root, FACTS))) == ['a.pb']
 
 
 def lines_of(seconds, terminal, monkeypatch, says=True):
@@ -167,7 +193,7 @@ def test_no_line_for_a_short_run_or_another_rank(monkeypatch):
 @pytest.fixture
 def gpu(monkeypatch):
     monkeypatch.setattr(tf.config.experimental, 'list_physical_devices', lambda kind: ['one'])
-    monkeypatch.setattr(opening, 'card_of', lambda gpu: 'card')
+    monkeypatch.setattr(xla, 'card_of', lambda gpu: 'card')
     for name in ('set_visible_devices', 'set_memory_growth'):
         monkeypatch.setattr(tf.config.experimental, name, lambda *arguments: None)
     xla.keep_compiled.cache_clear()
@@ -181,10 +207,10 @@ def test_the_flags_of_tensorflow(gpu, root, monkeypatch):
     assert os.environ['TF_XLA_FLAGS'] == '' and not os.path.exists(root)
     open_device('gpu', speed=Speed('graph', 'amp', True, root))
     known = xla._version() >= xla.CACHE_SINCE
-    assert bool(glob.glob(root + '/*/run-*')) == known
+    assert bool(glob.glob(root + '/run-*')) == known
     assert os.environ['TF_XLA_FLAGS'] == known * (
         "--tf_xla_persistent_cache_directory='%s' --tf_xla_deterministic_cluster_names=true"
-        % ''.join(glob.glob(root + '/*/run-*')))
+        % ''.join(glob.glob(root + '/run-*')))
 
 
 @pytest.mark.skipif(xla._version() < xla.CACHE_SINCE, reason='this TensorFlow keeps no code')
@@ -201,9 +227,11 @@ sys.path.insert(0, %r)
 from src.device import xla, xla_cache
 from src.device.compiling import Compiling
 from src.tf import tf
-xla_cache.FREE = 0
+xla_cache.FREE, xla.card_of = 0, lambda gpu: 'CPU'
 os.environ['TF_XLA_FLAGS'] = '--tf_xla_cpu_global_jit --tf_xla_min_cluster_size=2'
-cache = xla.keep_compiled(sys.argv[1], 'CPU')
+cache = xla.keep_compiled(sys.argv[1])
+tf.config.experimental.list_physical_devices()  # from here on TensorFlow heeds no change of its flags
+cache.open(xla.facts_of(None, cache))
 before = len(os.listdir(cache.folder))
 config = tf.ConfigProto()
 config.graph_options.optimizer_options.global_jit_level = tf.OptimizerOptions.ON_1
@@ -228,4 +256,4 @@ def test_tensorflow_reads_what_it_wrote(tmp_path):
     with open(path, 'r+b') as file:
         file.truncate(100)
     assert run() == ['8.0', str(int(after) - 1), after]
-    assert not glob.glob(str(tmp_path / '*' / 'run-*'))
+    assert not glob.glob(str(tmp_path / 'run-*'))

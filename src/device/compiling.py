@@ -37,8 +37,8 @@ class Compiling:
         try:
             with _lines() if self._says else contextlib.nullcontext():
                 yield
-        except tf.errors.OpError:
-            if self._cache:
+        except tf.errors.OpError as error:
+            if self._cache and not isinstance(error, tf.errors.ResourceExhaustedError):
                 self._cache.discard()  # whatever failed, code that was kept shall not make it fail again
             raise
         if self._cache:

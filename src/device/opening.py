@@ -9,7 +9,7 @@ from src.device.device import Cpu, Device, Gpu
 from src.device.npu import Npu
 from src.device.npu_session import NpuOptions
 from src.device.peers import Peers
-from src.device.xla import card_of, keep_compiled
+from src.device.xla import facts_of, keep_compiled
 from src.files import InputError
 from src.native.library import missing
 from src.tf import tf
@@ -60,6 +60,7 @@ def open_device(chip: str, gpu_device: int = 0, trained: typing.Sequence[str] = 
     Raises:
         InputError: the chip is not there, or its options do not go together.
     """
+    cache = keep_compiled(speed.xla_cache) if speed.xla and speed.xla_cache and chip in ('auto', 'gpu') else None
     gpus = tf.config.experimental.list_physical_devices('GPU') if chip in ('auto', 'gpu') else []
     if chip == 'auto':
         chip = 'npu' if importlib.util.find_spec('npu_bridge') else 'gpu' if gpus else 'cpu'
@@ -71,7 +72,8 @@ def open_device(chip: str, gpu_device: int = 0, trained: typing.Sequence[str] = 
         peers = _peers(chip, joining)
         number = gpu_device + (peers.local_rank if len(gpus) > 1 else 0)  # a launcher may show each its own alone
         _take_gpu(gpus, number)
-        cache = keep_compiled(speed.xla_cache, card_of(gpus[number])) if speed.xla and speed.xla_cache else None
+        if cache:
+            cache.open(facts_of(gpus[number], cache))
         device = Gpu(number, speed.precision, correlation, speed.xla, trained, peers, cache)
         said = ', %s, %s correlation%s' % (_set_gpu_precision(speed.precision), correlation, ', XLA' * speed.xla)
     else:

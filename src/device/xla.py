@@ -5,7 +5,6 @@ import re
 import typing
 
 from src.device.xla_cache import XlaCache
-from src.files import InputError
 from src.tf import tf
 
 CACHE_SINCE = (2, 16)  # the TensorFlow that has the flags below, and one kind of file for all devices; others end
@@ -13,24 +12,25 @@ LIBRARIES = r'lib(cuda|cudart|cudnn|cublas)\.so[.\d]*$'  # whose names tell vers
 
 
 @functools.lru_cache(maxsize=None)
-def keep_compiled(root: str, card: str) -> typing.Optional[XlaCache]:
+def keep_compiled(root: str) -> typing.Optional[XlaCache]:
     """Lets XLA keep what it compiles in this process; says so where it cannot.
+
+    It must be called before TensorFlow is asked for its devices, for which it reads the flags.
 
     Args:
         root: the folder for it.
-        card: what the device is, a string.
 
     Returns:
-        The xla_cache.XlaCache, or None: this TensorFlow has no such thing, the user has set its flags, or `root` cannot
-        be used.
+        The xla_cache.XlaCache, to be opened with `facts_of`; or None: this TensorFlow has no such thing, the user has
+        set its flags, or `root` cannot be used.
     """
     flags = os.environ.get('TF_XLA_FLAGS', '')
     if _version() < CACHE_SINCE or 'tf_xla_persistent_cache' in flags:
         return None
     try:
-        cache = XlaCache(root, _facts(card, flags))
-    except (OSError, InputError) as error:
-        print('--xla_cache %s: not used (%s)' % (root, getattr(error, 'strerror', None) or error), flush=True)
+        cache = XlaCache(root)
+    except OSError as error:
+        print('--xla_cache %s: not used (%s)' % (root, error.strerror or error), flush=True)
         return None
     # Without the second, the same cluster is called otherwise in each run, and not found again.
     flags += " --tf_xla_persistent_cache_directory='%s' --tf_xla_deterministic_cluster_names=true" % cache.folder
@@ -38,16 +38,17 @@ def keep_compiled(root: str, card: str) -> typing.Optional[XlaCache]:
     return cache
 
 
+def facts_of(gpu: typing.Any, cache: XlaCache) -> dict:
+    """What compiled code depends on, for one of TensorFlow's physical GPUs: XlaCache.open takes it."""
+    return {'TensorFlow': '%s %s' % (tf.VERSION, tf.GIT_VERSION), 'card': card_of(gpu), 'libraries': _libraries(),
+            'XLA_FLAGS': os.environ.get('XLA_FLAGS', ''),
+            'TF_XLA_FLAGS': os.environ.get('TF_XLA_FLAGS', '').replace(cache.folder, '')}
+
+
 def card_of(gpu: typing.Any) -> str:
     """The name and the compute capability of one of TensorFlow's physical GPUs, where they can be known."""
     details = getattr(tf.config.experimental, 'get_device_details', lambda gpu: {})(gpu)
     return '%s %s' % (details.get('device_name'), details.get('compute_capability'))
-
-
-def _facts(card, flags):
-    """What compiled code depends on."""
-    return {'TensorFlow': '%s %s' % (tf.VERSION, tf.GIT_VERSION), 'card': card, 'libraries': _libraries(),
-            'XLA_FLAGS': os.environ.get('XLA_FLAGS', ''), 'TF_XLA_FLAGS': flags}
 
 
 def _libraries():

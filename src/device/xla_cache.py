@@ -6,7 +6,7 @@ whole, and what TensorFlow adds there is taken over, with its checksum in the na
 
     ROOT/<key>/<file>.<checksum>    <key>: a folder for each set of facts that the code depends on
     ROOT/<key>/facts.json           which these are
-    ROOT/<key>/run-…/<file>         what a process sees, gone at its end
+    ROOT/run-…/<file>               what a process sees, gone at its end
 """
 import atexit
 import contextlib
@@ -17,7 +17,7 @@ import shutil
 import tempfile
 import time
 
-from src.files import write_json
+from src.files import make_folder, write_json
 
 LIMIT = 2 ** 31  # bytes in all; beyond them the oldest files go
 FREE = 2 ** 30  # bytes that the disk must have left: TensorFlow ends a run that it cannot write its code of
@@ -26,11 +26,10 @@ CHECKSUM = 16  # letters
 
 
 class XlaCache:
-    """The code of one set of facts.
+    """A folder of this process, in which TensorFlow finds the code of one set of facts once that is opened.
 
     Args:
         root: the folder of all of them, made if it is missing.
-        facts: a dict of what the code depends on; each other one has a folder of its own.
         limit: bytes that all files below `root` may have.
 
     Attributes:
@@ -40,18 +39,30 @@ class XlaCache:
         OSError: `root` cannot be written, or its disk is full.
     """
 
-    def __init__(self, root: str, facts: dict, limit: int = LIMIT):
+    def __init__(self, root: str, limit: int = LIMIT):
         self._root, self._limit = os.path.abspath(os.path.expanduser(root)), limit
-        key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:CHECKSUM]
-        self._store = os.path.join(self._root, key)
-        os.makedirs(self._store, exist_ok=True)
-        if shutil.disk_usage(self._store).free < FREE:
+        os.makedirs(self._root, exist_ok=True)
+        if shutil.disk_usage(self._root).free < FREE:
             raise OSError('its disk has less than %d MB left' % (FREE >> 20))
-        write_json(os.path.join(self._store, 'facts.json'), facts)
         self._remove_abandoned()
-        self.folder = tempfile.mkdtemp(prefix='run-', dir=self._store)
+        self.folder = tempfile.mkdtemp(prefix='run-', dir=self._root)
         atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
-        self._known = set()
+        self._store, self._known = None, set()
+
+    def open(self, facts: dict) -> None:
+        """Takes the code of `facts`, a dict of what it depends on, and of nothing else; before the first run.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+        key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:CHECKSUM]
+        if self._store == os.path.join(self._root, key):
+            return
+        for name in os.listdir(self.folder):  # of other facts: another card in the same process
+            os.remove(os.path.join(self.folder, name))
+        self._store, self._known = os.path.join(self._root, key), set()
+        make_folder(self._store)
+        write_json(os.path.join(self._store, 'facts.json'), facts)
         for name in self._kept():
             self._link(name)
 
@@ -90,8 +101,8 @@ class XlaCache:
 
     def _remove_abandoned(self):
         """Removes the folders of processes that were killed."""
-        for name in os.listdir(self._store):
-            path = os.path.join(self._store, name)
+        for name in os.listdir(self._root):
+            path = os.path.join(self._root, name)
             with contextlib.suppress(OSError):
                 if name.startswith('run-') and os.path.getmtime(path) < time.time() - ABANDONED:
                     shutil.rmtree(path, ignore_errors=True)
