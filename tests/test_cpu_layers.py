@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from draw_weights import draw_by_name
-from script_runner import WIDTH
 from src.device.device import Cpu
 from src.model import cpu_layers, fused, layers
 from src.model.build_options import BuildOptions, building
@@ -86,6 +85,19 @@ def test_layers_in_every_form(session, monkeypatch, kernels, large, kernel, stri
         np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
 
 
+@pytest.mark.parametrize('height, width', [(24, 30), (8, 40)])
+def test_two_linear_layers_as_one(session, height, width):
+    x, results = random(1, 2, height, width, 60), []
+    for options in (BuildOptions(), OPTIONS):
+        with building(options), tf.variable_scope('', reuse=tf.AUTO_REUSE):
+            results.append(layers.two_linear_convs(x, ('first', 'second'), (7, 2)))
+    draw_by_name(session, 3)
+    expected, found = session.run(results)
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+    sums = [op for op in session.graph.get_operations() if op.type == 'AddN' and op.outputs[0].shape[3] == 2]
+    assert [op.outputs[0].shape.as_list()[1:3] for op in sums] == [[height, width]] * (height > 8)
+
+
 def test_warp(session):
     ops = np.load(check_golden_flow.__globals__['GOLDEN'] + '/ops.npz')
     with building(OPTIONS):
@@ -107,15 +119,15 @@ def test_warp_to_the_borders_and_nowhere(session):
     assert (found[0, 2:7, 2:7] != 0).all() and (found[0, -4:] == 0).all() and (found[0, :, -4:] == 0).all()
 
 
-def test_sizes_built_later_share_what_is_cached_of_weights(session, monkeypatch):
-    monkeypatch.setattr(cpu_layers, 'WINOGRAD', (1, 10 ** 9))
-    flownet, plain = FlowNet('S', WIDTH, OPTIONS), FlowNet('S', WIDTH)
+def test_sizes_built_later(session):
+    flownet, plain = FlowNet('SD', 3 / 8, OPTIONS), FlowNet('SD', 3 / 8)  # whose first size is too small for some
     with tf.variable_scope('', reuse=tf.AUTO_REUSE):
         flownet.build((64, 64))
     draw_by_name(session, 3)
-    images = np.random.RandomState(0).randint(0, 256, (2, 1, 64, 128, 3)).astype(np.uint8)
-    found, expected = [net(session, *images) for net in (flownet, plain)]
-    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+    for size in ((64, 128), (128, 128)):
+        images = np.random.RandomState(0).randint(0, 256, (2, 1) + size + (3,)).astype(np.uint8)
+        found, expected = [net(session, *images) for net in (flownet, plain)]
+        np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
 
 
 def test_training_on_a_cpu_has_none_of_it():

@@ -160,13 +160,13 @@ def _products(op):
     def size(tensor):
         return int(np.prod(tensor.shape.as_list()))
 
-    if op.type == 'Conv2D':
+    if op.type in ('Conv2D', '_FusedConv2D'):
         return size(op.outputs[0]) * size(op.inputs[1]) // op.inputs[1].shape.as_list()[3]
     if op.type == 'Conv2DBackpropInput':
         return size(op.inputs[2]) * size(op.inputs[1]) // op.inputs[1].shape.as_list()[3]
     if op.type == 'Conv2DBackpropFilter':
         return size(op.inputs[2]) * size(op.outputs[0]) // op.outputs[0].shape.as_list()[3]
-    if op.type.startswith('BatchMatMul') or op.type == 'FlownetCorrelation':
+    if op.type == 'MatMul' or op.type.startswith('BatchMatMul') or op.type == 'FlownetCorrelation':
         return size(op.outputs[0]) * op.inputs[0].shape.as_list()[-1]
     if op.type == 'FlownetCorrelationGrad':
         return 2 * size(op.inputs[0]) * op.inputs[1].shape.as_list()[-1]

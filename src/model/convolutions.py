@@ -129,9 +129,10 @@ def cached_if_frozen(x):
     """
     if not _layer_is_frozen():
         return x
-    order = [3, 0, 1, 2] if current_options().xla and len(x.shape) == 4 else list(range(len(x.shape)))
-    ordered = tf.transpose(x, order)
-    cache = tf.get_variable('cached_rank%d' % len(order), ordered.shape, ordered.dtype, tf.zeros_initializer(),
-                            trainable=False, collections=[tf.GraphKeys.LOCAL_VARIABLES])
+    order = [3, 0, 1, 2] if current_options().xla and len(x.shape) == 4 else None
+    ordered = tf.transpose(x, order) if order else x
+    name = 'cached_%s' % 'x'.join(map(str, ordered.shape.as_list()))  # a layer may have several
+    cache = tf.get_variable(name, ordered.shape, ordered.dtype, tf.zeros_initializer(), trainable=False,
+                            collections=[tf.GraphKeys.LOCAL_VARIABLES])
     tf.add_to_collection(_CACHE, tf.assign(cache, ordered))
-    return tf.transpose(cache, np.argsort(order))
+    return tf.transpose(cache, np.argsort(order)) if order else tf.convert_to_tensor(cache)

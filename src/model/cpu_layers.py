@@ -13,6 +13,7 @@ from src.tf import tf
 
 WINOGRAD = (40000, 300000)  # products of a tap of 3 × 3, from and to which half of them pays for the transforms
 LARGE = 4500000  # weights that do not stay in a cache: oneDNN's convolutions read them again and again
+LEAST_SIDE = 24  # pixels of an image, from which on its edges are a small part
 BLOCK_CHANNELS = 24  # of transposed convolutions, up to which oneDNN's have idle lanes
 
 
@@ -36,6 +37,48 @@ def conv_layer(x, weights, biases, stride, slope):
         return _activate(winograd_conv3x3(x, weights, biases), slope)  # oneDNN 46 to 63 → 26 to 28 ms, Eigen 42 → 28
     pads = 2 * ((kernel - 1) // 2,)
     return fused_conv2d(x, weights, biases, (stride, stride), (pads, pads), slope)
+
+
+def two_conv_layers(x, weights, biases):
+    """Two convolutions of 3 × 3 at stride 1 without activation, the second one to few channels: all but the outermost
+    pixels by the one of 5 × 5 that both make, with up to a tenth of the products.
+
+    At the edges both see zeros, which one alone does not know: these are computed by the two from the outermost pixels.
+
+    Args:
+        x: float32 [N, H, W, C].
+        weights: of both, [3, 3, C, M] and [3, 3, M, C']; biases: of both, [M] and [C'].
+
+    Returns:
+        float32 [N, H, W, C'].
+    """
+    def both(x):
+        for one in zip(weights, biases):
+            x = conv_layer(x, *one, stride=1, slope=None)
+        return x
+
+    def edges(axis):  # 2 pixels of each edge, which see 4
+        size = x.shape.as_list()[axis]
+        ends = both(tf.concat([_part(x, axis, 0, 4), _part(x, axis, size - 4, size)], axis))
+        return _part(ends, axis, 0, 2), _part(ends, axis, 6, 8)
+
+    _, height, width, depth = x.shape.as_list()
+    if min(height, width) < LEAST_SIDE or 25 * weights[1].shape.as_list()[3] > depth:
+        return both(x)
+    first = tf.transpose(weights[0], [2, 0, 1, 3])  # [C, 3, 3, M]: as images
+    one = tf.nn.conv2d(first, tf.reverse(weights[1], [0, 1]), [1, 1, 1, 1], [[0, 0], [2, 2], [2, 2], [0, 0]])
+    one = tf.transpose(one, [1, 2, 0, 3])  # [5, 5, C, C']
+    bias = tf.reduce_sum(weights[1] * biases[0][:, None], axis=[0, 1, 2]) + biases[1]
+    inner = tf.nn.bias_add(conv_as_1x1_sum(x, one), bias)[:, 2:-2, 2:-2]
+    above, below = edges(axis=1)
+    left, right = edges(axis=2)
+    inner = tf.concat([left[:, 2:-2], inner, right[:, 2:-2]], axis=2)
+    return tf.concat([above, inner, below], axis=1)
+
+
+def _part(x, axis, start, stop):
+    """x from `start` to `stop` along its axis 1 or 2."""
+    return x[:, start:stop] if axis == 1 else x[:, :, start:stop]
 
 
 def deconv_layer(x, weights, biases, slope):

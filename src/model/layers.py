@@ -5,7 +5,7 @@ import numpy as np
 
 from src.model.build_options import current_options
 from src.model.convolutions import cached_if_frozen, conv2d, conv2d_transpose
-from src.model.cpu_layers import conv_layer, deconv_layer
+from src.model.cpu_layers import conv_layer, deconv_layer, two_conv_layers
 from src.tf import tf
 
 LEAKY_SLOPE = 0.1  # of the leaky ReLU below zero, in all nets
@@ -32,6 +32,20 @@ def conv(x: tf.Tensor, name: str, channels: int, kernel: int = 3, stride: int = 
         if current_options().cpu_kernels:
             return conv_layer(x, weights, _biases(channels), stride, None if linear else LEAKY_SLOPE)
         return _bias_and_activate(conv2d(x, weights, stride), channels, linear)
+
+
+def two_linear_convs(x: tf.Tensor, names: tuple, channels: tuple) -> tf.Tensor:
+    """conv, twice, 3 × 3 and linear: [N, H, W, C] → [N, H, W, channels[1]]. Nothing else reads what lies between."""
+    if not current_options().cpu_kernels:
+        return conv(conv(x, names[0], channels[0], linear=True), names[1], channels[1], linear=True)
+    weights, biases, depth = [], [], x.shape.as_list()[3]
+    for name, channels_out in zip(names, channels):
+        with tf.variable_scope(name):
+            weights.append(_he_weights([3, 3, depth, channels_out], fan_in=9 * depth))
+            biases.append(_biases(channels_out))
+        depth = channels_out
+    with tf.variable_scope(names[1]):
+        return two_conv_layers(x, weights, biases)
 
 
 def deconv(x: tf.Tensor, name: str, channels: int, linear: bool = False) -> tf.Tensor:

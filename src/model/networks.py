@@ -8,7 +8,7 @@ import typing
 
 from src.model.build_options import keep_float32
 from src.model.correlation import correlation
-from src.model.layers import activate, conv, deconv
+from src.model.layers import activate, conv, deconv, two_linear_convs
 from src.model.ops import channel_norm, upsample4_bilinear, upsample4_nearest, warp
 from src.tf import tf
 
@@ -152,8 +152,7 @@ def _refine(features, c, scale, interconv=False):
     skips = {5: features.conv5, 4: features.conv4, 3: features.conv3, 2: features.conv2}
     for level, channels in ((5, 512), (4, 256), (3, 128), (2, 64)):
         x = _concat_finer(skips[level], x, levels[level + 1], level, c(channels))
-        smooth = conv(x, 'interconv%d' % level, c(channels), linear=True) if interconv else x
-        levels[level] = _predict(smooth, 'predict_flow%d' % level)
+        levels[level] = _predict(x, 'predict_flow%d' % level, *['interconv%d' % level, c(channels)] * interconv)
     return Prediction(_in_pixels(levels[2], scale), levels, scale)
 
 
@@ -162,8 +161,10 @@ def _in_pixels(flow, scale):
     return flow * scale
 
 
-def _predict(x, name):
-    return tf.cast(conv(x, name, 2, linear=True), tf.float32)
+def _predict(x, name, before=None, channels=None):
+    """The flow of features x, float32 [N, H, W, 2]; by way of another linear layer `before`, if it has a name."""
+    flow = two_linear_convs(x, (before, name), (channels, 2)) if before else conv(x, name, 2, linear=True)
+    return tf.cast(flow, tf.float32)
 
 
 def _concat_finer(skip, x, flow, level, channels, prefix=''):
@@ -197,6 +198,5 @@ def _fuse(x, width):
     x, flow = conv2_1, _predict(conv2_1, 'predict_flow2')
     for level, skip, channels in ((1, conv1_1, 32), (0, conv0, 16)):
         x = _concat_finer(skip, x, flow, level, c(channels), prefix='fuse_')
-        smooth = conv(x, 'fuse_interconv%d' % level, c(channels), linear=True)
-        flow = _predict(smooth, 'predict_flow%d' % level)
+        flow = _predict(x, 'predict_flow%d' % level, 'fuse_interconv%d' % level, c(channels))
     return Prediction(flow, {0: flow}, 1)

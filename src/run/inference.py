@@ -8,6 +8,7 @@ from src.device.device import Device
 from src.device.opening import Speed, open_device
 from src.files import InputError
 from src.model.build_options import BuildOptions, building
+from src.model.convolutions import cache_frozen_weights
 from src.model.estimator import estimate
 from src.paths import DEFAULT
 from src.tf import tf
@@ -47,7 +48,10 @@ class FlowNet:
     def __call__(self, session: tf.Session, images_a: Images, images_b: Images) -> np.ndarray:
         """Flow of up to batch_size pairs of one size: two lists of uint8 (H, W, 3) → float32 [n, H, W, 2]."""
         size = images_a[0].shape[:2]
+        is_new = size not in self._graphs
         image_a, image_b, flow = self.build(size)
+        if is_new:  # another size may take other forms of layers, which cache more of the weights
+            cache_frozen_weights(session)
         missing = self._batch_size - len(images_a)
         feed = {image_a: np.stack(list(images_a) + [images_a[-1]] * missing),
                 image_b: np.stack(list(images_b) + [images_b[-1]] * missing)}
