@@ -3,13 +3,12 @@
 The parameters come from augment_draws.py, the colours change in augment_colours.py; here are the geometry and the
 whole. (FlowNet 2.0, supplement; Caffe's DataAugmentation and FlowAugmentation layers; docs/spec.md, section 6.)
 """
-import math
 import typing
 
 import numpy as np
 
 from src.model.affine import Affine
-from src.model.augment_colours import chromatic, colour_range, gamma_group, noise
+from src.model.augment_colours import chromatic, colour_range, gamma_group, noise, product
 from src.model.augment_draws import FLOAT_COUNTS, crop_to_source_affine, second_frame
 from src.model.build_options import keep_float32
 from src.tf import tf
@@ -32,16 +31,16 @@ def augment(image_a: tf.Tensor, image_b: tf.Tensor, flow: tf.Tensor, valid: tf.T
         whose partner leaves the second frame stays valid; one that shows no place of the first image (no drawn
         geometry does) is not. Where a pixel is not valid, its flow is 0.
     """
-    batch, source_size = valid.shape.as_list()[0], valid.shape.as_list()[1:]
+    source_size = valid.shape.as_list()[1:]
     to_a = _per_pixel(crop_to_source_affine(params, source_size, crop_size, tf))
     to_b = _per_pixel(crop_to_source_affine(second_frame(params), source_size, crop_size, tf))
     crop_xy = _crop_xy(crop_size)
 
-    rows_a, rows_b = _rows(image_a), _rows(image_b)
-    planes_a = _sample(_pack_rgb(rows_a, valid.shape), to_a.apply(*crop_xy))  # [N, 3, h · w]
-    planes_b = _sample(_pack_rgb(rows_b, valid.shape), to_b.apply(*crop_xy))
-    planes_a = chromatic(planes_a, colour_range(rows_a, batch), params)
-    planes_b = gamma_group(chromatic(planes_b, colour_range(rows_b, batch), params), params)
+    source_a, source_b = _planes(image_a), _planes(image_b)
+    planes_a = _sample(_pack_rgb(source_a, valid.shape), to_a.apply(*crop_xy))  # [N, 3, h · w]
+    planes_b = _sample(_pack_rgb(source_b, valid.shape), to_b.apply(*crop_xy))
+    planes_a = chromatic(planes_a, colour_range(source_a), params)
+    planes_b = gamma_group(chromatic(planes_b, colour_range(source_b), params), params)
 
     noise_a, noise_b = noise(planes_a.shape.as_list(), params)
     flow, valid = _transform_flow(flow, valid, crop_xy, to_a, to_b)
@@ -60,21 +59,16 @@ def _per_pixel(affine):
     return Affine(*[number[:, None, None] for number in affine])
 
 
-def _rows(image):
-    """Images uint8 [N, H, W, 3] as float [N · H · W / b, b · 3]: b pixels a row, for a CPU is slow at narrow matrices.
-
-    All that reads images reads this: TensorFlow would cast anew for every other shape.
-    """
+def _planes(image):
+    """Images uint8 [N, H, W, 3] as planes, float [N, 3, H · W]; turned as bytes, which are a quarter of the floats."""
     batch, height, width, channels = image.shape.as_list()
-    block = math.gcd(height * width, 4)
-    return tf.cast(tf.reshape(image, [batch * height * width // block, block * channels]), tf.float32)
+    return tf.cast(tf.transpose(tf.reshape(image, [batch, height * width, channels]), [0, 2, 1]), tf.float32)
 
 
-def _pack_rgb(rows, shape):
-    """The pixels of _rows, whole numbers 0…255, as one number each, red + green / 256 + blue / 256²: [N, H, W]."""
-    weights = np.array([[2 ** -16], [2 ** -8], [1]], np.float32)  # exact in float32, even in products of TF32
-    block = rows.shape.as_list()[1] // 3
-    return tf.reshape(tf.matmul(rows, np.kron(np.eye(block, dtype=np.float32), weights)), shape)
+def _pack_rgb(planes, shape):
+    """Pixels, whole numbers 0…255, as one number each, red + green / 256 + blue / 256²: [N, 3, H · W] → [N, H, W]."""
+    weights = np.array([[2 ** -16, 2 ** -8, 1]], np.float32)  # exact in float32, even in products of TF32
+    return tf.reshape(product(weights, planes), shape)
 
 
 def _unpack_rgb(number):
@@ -124,7 +118,8 @@ def _index(field, column, row):
 
 
 def _read(pixels, index):
-    return tf.gather_nd(tf.reshape(pixels, [-1]), tf.cast(index, tf.int32)[..., None])
+    """Those of all pixels, [N · H · W] or [N · H · W, C], that are at `index`, from _index."""
+    return tf.gather_nd(pixels, tf.cast(index, tf.int32)[..., None])
 
 
 def _transform_flow(flow, valid, crop_xy, to_a, to_b):
@@ -138,14 +133,15 @@ def _transform_flow(flow, valid, crop_xy, to_a, to_b):
     column, row = tf.clip_by_value(x, 0, width - 1), tf.clip_by_value(y, 0, height - 1)
     inside = tf.logical_and(tf.equal(x, column), tf.equal(y, row))
     index = _index(flow, column, row)
-    known = tf.logical_and(_read(tf.cast(valid, tf.float32), index) > 0, inside)  # [N, h, w]; no GPU gathers bool
+    known = tf.logical_and(_read(tf.reshape(tf.cast(valid, tf.float32), [-1]), index) > 0, inside)  # [N, h, w]; no GPU gathers bool
     mask = tf.cast(known, tf.float32)
 
     from_b = to_b.shifted(-to_b.x0, -to_b.y0).inverse()
     static = from_b.compose(to_a.shifted(-to_b.x0, -to_b.y0)).displacement(*crop_xy)
-    old = tf.gather(tf.reshape(flow, [-1, 2]), tf.cast(index, tf.int32))  # [N, h, w, 2]
+    old = _read(tf.reshape(flow, [-1, 2]), index)  # [N, h, w, 2]
     moving = from_b.apply_to_vector(*tf.unstack(old, axis=3))
-    return tf.stack([(static[0] + moving[0]) * mask, (static[1] + moving[1]) * mask], axis=3), known
+    new = tf.stack([(static[0] + moving[0]) * mask, (static[1] + moving[1]) * mask], axis=1)
+    return tf.transpose(new, [0, 2, 3, 1]), known  # a CPU is slow at stacking single numbers
 
 
 def _as_image(planes, size):
