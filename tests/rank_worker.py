@@ -20,9 +20,8 @@ from src.device.optimizers import LossScaledAdam
 from src.files import InputError
 from src.run import flags
 from src.run.exchange import Agreement
-from src.run.feeding import Feed
 from src.run.settings import Settings
-from src.run.step import batches, build_step
+from src.run.step import batches, build_step, open_feed
 from src.tf import tf
 from src.weights.filling import draw, share
 
@@ -44,7 +43,7 @@ def trained(case, peers):
     pairs = [GeneratedPair(seed, settings.generated_size(), None) for seed in range(7)]
     with tf.Graph().as_default():
         tf.set_random_seed(settings.seed)
-        feed = Feed(batches(settings, Mixture([pairs], [1]), 0, device), device.feeds_numpy)
+        feed = open_feed(batches(settings, Mixture([pairs], [1]), 0, device), settings, device)
         step = build_step(settings, feed.tensors, device)
         broadcast = peers.broadcast(tf.global_variables())
         with peers.open_session(device.config) as session:

@@ -1,13 +1,17 @@
 """Batches on their way to the graph: the same by tf.data and as arrays, and errors that stay one line."""
 import collections
 import itertools
+import types
 
 import numpy as np
 import pytest
 
+from src.device.device import Cpu
 from src.files import InputError
 from src.memory.pool import pooled_empty
+from src.model.augment_draws import TABLES, draw
 from src.run.feeding import Feed
+from src.run.step import PARAMETERS, BatchToAugment, augmented, open_feed
 from src.tf import tf
 
 
@@ -65,3 +69,48 @@ def test_an_error_at_the_start_and_later(session, feeds_numpy):
     for _ in range(1 if feeds_numpy else 2):
         with pytest.raises(InputError, match='cut short'):
             feed.run(session, feed.tensors.y, {})
+
+
+# ---- samples that are computed one by one
+
+Sum = collections.namedtuple('Sum', 'total')
+
+
+def sum_of(sample):
+    return Sum(tf.reduce_sum(sample.x) + tf.cast(sample.y, tf.float32))
+
+
+def rows(end):
+    """Batches of three samples: x = [n, n], y = n, with n going on from batch to batch; then an error."""
+    for batch in range(end):
+        numbers = np.arange(3 * batch, 3 * batch + 3)
+        yield Numbers(np.stack([numbers, numbers], axis=1).astype(np.float32), numbers.astype(np.uint8))
+    raise InputError('a.png: cut short')
+
+
+def test_batches_of_what_is_made_of_each_sample(session):
+    feed = Feed(rows(4), feeds_numpy=False, of_each=sum_of, cores=2)
+    assert feed.tensors.total.shape.as_list() == [3]
+    feed.start(session)
+    for batch in range(4):
+        np.testing.assert_array_equal(feed.run(session, feed.tensors, {}).total, 9 * batch + np.array([0, 3, 6]))
+    for _ in range(2):
+        with pytest.raises(InputError, match='a.png: cut short'):
+            feed.run(session, feed.tensors, {})
+
+
+def test_pairs_augmented_one_by_one_are_those_of_the_batch(session):
+    size, crop, random = (48, 64), (32, 40), np.random.RandomState(3)
+    drawn = draw(random, TABLES['paper'], 3, size, crop, 10 ** 6)
+    batch = BatchToAugment(*random.randint(0, 256, (2, 3) + size + (3,)).astype(np.uint8),
+                           random.normal(0, 9, (3,) + size + (2,)).astype(np.float32), random.rand(3, *size) < .8,
+                           np.stack([drawn[name] for name in PARAMETERS], axis=1))
+    settings = types.SimpleNamespace(augment='paper', image_size=crop)
+    feed = open_feed(itertools.repeat(batch), settings, Cpu(training=True))
+    together = augmented(BatchToAugment(*[tf.constant(array) for array in batch]), crop)
+    feed.start(session)
+    for _ in range(2):
+        one_by_one, expected = feed.run(session, (feed.tensors, together), {})
+        for one, other in zip(one_by_one, expected):
+            np.testing.assert_allclose(one, other, rtol=0, atol=.02)
+    assert feed.tensors.image_a.shape.as_list() == [3, 32, 40, 3]

@@ -23,7 +23,8 @@ class Device(abc.ABC):
         config: the tf.ConfigProto of its sessions.
         host_config: the tf.ConfigProto of sessions on the CPU beside it.
         build_options: the BuildOptions of its graphs.
-        feeds_numpy: whether batches reach it as numpy arrays, augmented on the host; else through tf.data.
+        feeds_numpy: whether batches reach it as numpy arrays; else through tf.data.
+        augments_on_host: whether batches are augmented before they reach its graph; else there.
         prefetch_device: TensorFlow's name of the device that tf.data copies batches to ahead of time, or None.
         memory: the HostMemory for batches.
         scales_loss: whether `adam` scales the loss, and skips steps whose gradients overflow.
@@ -32,7 +33,7 @@ class Device(abc.ABC):
     """
     chip = None
     compiling = contextlib.nullcontext
-    feeds_numpy = scales_loss = False
+    feeds_numpy = augments_on_host = scales_loss = False
     prefetch_device = None
 
     def __init__(self, config: tf.ConfigProto, build_options: BuildOptions = BuildOptions(),
@@ -72,7 +73,7 @@ class Cpu(Device):
             to rewrite FlowNet2, a second of a core, is not won back; not in any number of runs, measured on both
             TensorFlows, thin and at full width.
     """
-    chip = 'cpu'
+    chip, augments_on_host = 'cpu', True
 
     def __init__(self, correlation: str = 'graph', peers: Peers = Peers(), training: bool = False):
         config = tf.ConfigProto(device_count={'GPU': 0}, allow_soft_placement=True)

@@ -26,7 +26,8 @@ class Npu(Device):
     Raises:
         InputError: npu_bridge is not installed, options that do not go together, an environment that is not whole.
     """
-    chip, feeds_numpy = 'npu', True  # an Ascend takes no iterator in its graph
+    chip, augments_on_host = 'npu', True
+    feeds_numpy = True  # an Ascend takes no iterator in its graph
 
     def __init__(self, training: bool, options: NpuOptions):
         options.check(training)

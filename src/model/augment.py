@@ -133,7 +133,8 @@ def _transform_flow(flow, valid, crop_xy, to_a, to_b):
     column, row = tf.clip_by_value(x, 0, width - 1), tf.clip_by_value(y, 0, height - 1)
     inside = tf.logical_and(tf.equal(x, column), tf.equal(y, row))
     index = _index(flow, column, row)
-    known = tf.logical_and(_read(tf.reshape(tf.cast(valid, tf.float32), [-1]), index) > 0, inside)  # [N, h, w]; no GPU gathers bool
+    seen = _read(tf.reshape(tf.cast(valid, tf.float32), [-1]), index)  # no GPU gathers bool
+    known = tf.logical_and(seen > 0, inside)  # [N, h, w]
     mask = tf.cast(known, tf.float32)
 
     from_b = to_b.shifted(-to_b.x0, -to_b.y0).inverse()

@@ -9,6 +9,7 @@ from src.files import InputError
 from src.tf import tf
 
 READY = 2  # batches that wait
+AT_ONCE = 2  # samples a core: one waits for memory or for the others at times
 
 
 class Feed:
@@ -20,12 +21,16 @@ class Feed:
         batches: a generator of namedtuples.
         feeds_numpy: feed by placeholders; an Ascend takes no iterator in its graph. Else by tf.data.
         prefetch_device: the device that tf.data copies to ahead of time, such as '/gpu:0'; None: where it is.
+        of_each: with tf.data, a function from a sample, the namedtuple of tensors without their first dimension, to
+            another namedtuple: batches are then of these.
+        cores: that compute them.
 
     Attributes:
         tensors: the same namedtuple, of tensors.
     """
 
-    def __init__(self, batches: typing.Iterator, feeds_numpy: bool, prefetch_device: typing.Optional[str] = None):
+    def __init__(self, batches: typing.Iterator, feeds_numpy: bool, prefetch_device: typing.Optional[str] = None,
+                 of_each: typing.Optional[typing.Callable] = None, cores: int = 1):
         first = next(batches)
         self._batches = timed = self._timed(itertools.chain([first], batches))
         self._error, self._seconds = None, 0.
@@ -37,7 +42,10 @@ class Feed:
         else:
             types = type(first)(*[tf.as_dtype(array.dtype) for array in first])
             shapes = type(first)(*[tf.TensorShape(array.shape) for array in first])
-            dataset = tf.data.Dataset.from_generator(self._caught, types, shapes).prefetch(READY)
+            dataset = tf.data.Dataset.from_generator(self._caught, types, shapes)
+            if of_each:
+                dataset = _mapped(dataset, of_each, len(first[0]), cores)
+            dataset = dataset.prefetch(READY)
             if prefetch_device:
                 dataset = dataset.apply(tf.data.experimental.prefetch_to_device(prefetch_device, READY))
             with tf.device(prefetch_device):
@@ -87,3 +95,16 @@ class Feed:
             raise
         finally:
             self._made.release()  # for the run that meets the error
+
+
+def _mapped(dataset, of_each, batch_size, cores):
+    """The dataset of batches of what the function `of_each` makes of each sample.
+
+    A thread takes a sample from its first operation to its last: several to an operation would wait for each other,
+    some hundred times a sample.
+    """
+    options = tf.data.Options()
+    (options.threading if hasattr(options, 'threading') else options.experimental_threading
+     ).max_intra_op_parallelism = 1
+    samples = dataset.unbatch().map(tf.autograph.experimental.do_not_convert(of_each), AT_ONCE * cores)
+    return samples.batch(batch_size, drop_remainder=True).with_options(options)

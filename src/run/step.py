@@ -17,6 +17,7 @@ from src.model.build_options import building, keep_float32
 from src.model.estimator import estimate
 from src.model.losses import endpoint_error, multiscale_loss, weight_decay
 from src.model.networks import trained_scopes
+from src.run.feeding import Feed
 from src.run.settings import Settings
 from src.tf import tf
 
@@ -29,7 +30,7 @@ class BatchToAugment(typing.NamedTuple):
     image_b: np.ndarray
     flow: np.ndarray
     valid: np.ndarray
-    parameters: np.ndarray  # float32 [PARAMETERS, N]
+    parameters: np.ndarray  # float32 [N, PARAMETERS]
 
 
 class Step(typing.NamedTuple):
@@ -66,7 +67,7 @@ def batches(settings: Settings, mixture: Mixture, start: int,
             drawn = draw(rng, TABLES[settings.augment], device.ranks * settings.batch_size, size, settings.image_size,
                          step)
             share = slice(device.rank * settings.batch_size, (device.rank + 1) * settings.batch_size)
-            batch = BatchToAugment(*batch, np.stack([drawn[name][share] for name in PARAMETERS]))
+            batch = BatchToAugment(*batch, np.stack([drawn[name][share] for name in PARAMETERS], axis=1))
         yield batch
 
 
@@ -99,12 +100,29 @@ def augmented_on_host(batches: typing.Iterator[BatchToAugment], crop_size: typin
         yield run(*batch)
 
 
+def open_feed(stream: typing.Iterator, settings: Settings, device: Device) -> Feed:
+    """The Feed of the batches `stream` for build_step on a device.Device.
+
+    A CPU augments each pair by one core, while the net computes; an NPU's host the batch, before it is fed; a GPU the
+    batch, in build_step's graph.
+    """
+    if settings.augment == 'none' or not device.augments_on_host:
+        return Feed(stream, device.feeds_numpy, device.prefetch_device)
+    if device.feeds_numpy:
+        return Feed(augmented_on_host(stream, settings.image_size, device.host_config), feeds_numpy=True)
+
+    def one(pair):  # its numbers stay in a core's cache, those of a batch do not
+        batch = augmented(BatchToAugment(*[field[None] for field in pair]), settings.image_size)
+        return Batch(*[field[0] for field in batch])
+    return Feed(stream, feeds_numpy=False, of_each=one, cores=device.peers.cores())
+
+
 def augmented(batch: typing.Union[Batch, BatchToAugment], crop_size: typing.Tuple[int, int]) -> Batch:
     """The Batch that a batch of tensors is for the net: images float32 and, of a BatchToAugment, augmented."""
     if isinstance(batch, Batch):
         return batch._replace(image_a=tf.cast(batch.image_a, tf.float32), image_b=tf.cast(batch.image_b, tf.float32))
     *pairs, parameters = batch
-    return Batch(*augment(*pairs, dict(zip(PARAMETERS, tf.unstack(parameters))), crop_size))
+    return Batch(*augment(*pairs, dict(zip(PARAMETERS, tf.unstack(parameters, axis=1))), crop_size))
 
 
 def build_step(settings: Settings, batch: typing.Union[Batch, BatchToAugment], device: Device) -> Step:

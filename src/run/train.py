@@ -21,7 +21,7 @@ from src.run.feeding import Feed
 from src.run.history import Stopwatch
 from src.run.inference import FlowNet
 from src.run.settings import Settings
-from src.run.step import Step, augmented_on_host, batches, build_step
+from src.run.step import Step, batches, build_step, open_feed
 from src.run.training_records import NoRecords, Records
 from src.tf import tf
 from src.weights.filling import describe, draw, restore, restore_parts, share
@@ -129,9 +129,7 @@ def _build(settings, mixture, val_pairs, device, start, on_save):
                                                    'pairs to train on': len(mixture.pairs),
                                                    'pairs to validate on': len(val_pairs)})
     stream = batches(settings, mixture, start, device)
-    if device.feeds_numpy and settings.augment != 'none':
-        stream = augmented_on_host(stream, settings.image_size, device.host_config)
-    feed = Feed(stream, device.feeds_numpy, device.prefetch_device)
+    feed = open_feed(stream, settings, device)
     tf.set_random_seed(settings.seed)
     step = build_step(settings, feed.tensors, device)
     flownet = FlowNet(settings.net, settings.width, device.build_options, compiling=device.compiling)
