@@ -39,7 +39,7 @@ def settings_of(ranks, *further):
 
 def trained(case, peers):
     """{name: array}: the metrics of a few steps, [STEPS] each, and the variables after them."""
-    settings, device = settings_of(peers.ranks, *CASES[case]), Cpu(peers=peers)
+    settings, device = settings_of(peers.ranks, *CASES[case]), Cpu(peers=peers, training=True)
     pairs = [GeneratedPair(seed, settings.generated_size(), None) for seed in range(7)]
     with tf.Graph().as_default():
         tf.set_random_seed(settings.seed)
