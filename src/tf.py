@@ -3,6 +3,7 @@
     from src.tf import tf
 """
 import contextlib
+import ctypes
 import gc
 import os
 import warnings
@@ -34,6 +35,12 @@ with contextlib.ExitStack() as quiet:
     os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')
     import tensorflow.compat.v1 as tf
     gc.freeze()
+
+# TensorFlow 2.20 heeds that level no more: its copy of Abseil takes it by this function.
+if os.environ['TF_CPP_MIN_LOG_LEVEL'] == '3' and tf.VERSION.startswith('2.20.'):
+    with contextlib.suppress(OSError, AttributeError):  # another build of it: then it prints two lines
+        library = ctypes.CDLL(os.path.join(tf.sysconfig.get_lib(), 'libtensorflow_cc.so.2'))
+        library._ZN4absl12lts_2025012714SetMinLogLevelENS0_18LogSeverityAtLeastE(3)
 
 tf.logging.set_verbosity(tf.logging.ERROR)
 tf.disable_v2_behavior()
