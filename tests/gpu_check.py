@@ -93,7 +93,7 @@ def check_nets(precision, xla=False):
 
 
 def main():
-    print('TensorFlow %s, %s' % (tf.VERSION, build.build(cuda='on')), flush=True)
+    print('TensorFlow %s, %s' % (tf.VERSION, build.build(cuda='on', xla='auto')), flush=True)
     # Each in a process of its own: the memory that one has taken and cuDNN's choices, once made, outlast a session.
     processes = multiprocessing.get_context('spawn')
     passed = []

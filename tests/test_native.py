@@ -199,7 +199,7 @@ def test_where_xla_s_side_cannot_be_compiled_the_rest_is(monkeypatch, tmp_path, 
         open(path, 'w').close()
 
     monkeypatch.setattr(build, '_compile', compile_)
-    path = build.build()
+    path = build.build(xla='auto')
     assert len(compiled) == 1 and library.has_cuda(path) and not library.has_xla(path)
     assert 'correlation_xla.cc cannot be compiled with TensorFlow' in capsys.readouterr().out
     with pytest.raises(build.BuildError, match='no such header'):
