@@ -157,4 +157,4 @@ def test_pairs_that_are_augmented_come_whole_with_the_numbers_of_it():
                                                       '--batch_size', '3']))
     mixture = Mixture([[GeneratedPair(seed, (20, 24), None) for seed in range(7)]], [1])
     batch = next(step.batches(settings, mixture, 0, Cpu()))
-    assert batch.image_a.shape == (3, 20, 24, 3) and batch.parameters.shape == (len(step.PARAMETERS), 3)
+    assert batch.image_a.shape == (3, 20, 24, 3) and batch.parameters.shape == (3, len(step.PARAMETERS))
