@@ -1,6 +1,5 @@
 """The interface of a device, and CPUs and NVIDIA GPUs behind it (npu.py has NPUs, opening.py chooses)."""
 import abc
-import dataclasses
 import contextlib
 import typing
 
@@ -80,10 +79,8 @@ class Cpu(Device):
         config.graph_options.rewrite_options.disable_meta_optimizer = not training
         if peers.local_ranks > 1:
             config.intra_op_parallelism_threads = peers.cores()
-        options = BuildOptions(correlation=correlation, portable_ops=False, conv_as_1x1_sum=True)
-        if not training:
-            kernels = 'onednn' if has_onednn() else 'eigen'
-            options = dataclasses.replace(options, trained_scopes=(), cpu_kernels=kernels)
+        own_forms = {} if training else dict(trained_scopes=(), cpu_kernels='onednn' if has_onednn() else 'eigen')
+        options = BuildOptions(correlation=correlation, portable_ops=False, conv_as_1x1_sum=True, **own_forms)
         super().__init__(config, options, peers=peers)
 
     def adam(self, learning_rate: tf.Tensor, beta1: float, beta2: float) -> tf.train.Optimizer:

@@ -15,10 +15,9 @@ _CACHE = 'frozen_weight_cache'  # the graph's collection of operations that comp
 
 def conv2d(x, weights, stride):
     """Convolution of x [N, H, W, C] with weights [k, k, C, C'], zero-padded by (k − 1) / 2 on every side."""
-    kernel, _, depth, channels = weights.shape.as_list()
-    if current_options().conv_as_1x1_sum and stride == 1 < kernel and kernel * kernel * channels < depth:
+    if current_options().conv_as_1x1_sum and is_to_few_channels(weights, stride):
         return conv_as_1x1_sum(x, weights)
-    return _conv_padded(x, weights, stride, (kernel - 1) // 2)
+    return _conv_padded(x, weights, stride, (weights.shape.as_list()[0] - 1) // 2)
 
 
 def conv2d_transpose(x, weights):
@@ -68,6 +67,12 @@ def _align(x, axis):
     if not missing or channels <= IMAGE_CHANNELS:
         return x
     return tf.pad(x, [[0, missing if i == axis else 0] for i in range(4)])
+
+
+def is_to_few_channels(weights, stride):
+    """Whether conv_as_1x1_sum can compute a convolution, and makes less of a pixel than it reads."""
+    kernel, _, depth, channels = weights.shape.as_list()
+    return stride == 1 < kernel and kernel * kernel * channels < depth
 
 
 def conv_as_1x1_sum(x, weights):

@@ -6,7 +6,8 @@ with AVX-512, where the peak of both is about 280 GFLOP/s. What is made of weigh
 import numpy as np
 
 from src.model.build_options import current_options
-from src.model.convolutions import IMAGE_CHANNELS, cached_if_frozen, conv_as_1x1_sum, deconv_weights_as_conv
+from src.model.convolutions import (IMAGE_CHANNELS, cached_if_frozen, conv_as_1x1_sum, deconv_weights_as_conv,
+                                    is_to_few_channels)
 from src.model.fused import fused_conv2d
 from src.model.winograd import winograd_conv3x3
 from src.tf import tf
@@ -29,7 +30,7 @@ def conv_layer(x, weights, biases, stride, slope):
         float32 [N, H / stride, W / stride, C'].
     """
     kernel, _, depth, channels = weights.shape.as_list()
-    if stride == 1 < kernel and kernel * kernel * channels < depth:
+    if is_to_few_channels(weights, stride):
         return _activate(tf.nn.bias_add(conv_as_1x1_sum(x, weights), biases), slope)
     if _is_product(weights):  # 512 → 1024, 1024 → 1024: 17 → 11 ms, 41 → 13 ms
         return _activate(tf.nn.bias_add(_conv_as_product(x, weights, stride, (kernel - 1) // 2), biases), slope)
