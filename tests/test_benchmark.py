@@ -3,10 +3,12 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 
+import benchmark_input
 from benchmark_against import OURS, ratios, rows_against, start_other
 from draw_weights import draw_by_name, drawn
 from script_runner import ROOT, run
@@ -164,3 +166,28 @@ def test_the_loss_in_torch_is_ours(estimator, session, net):
         value = parameters[name].grad.numpy()
         value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value
         assert np.linalg.norm(value - gradient) < .01 * np.linalg.norm(gradient), name
+
+
+# ---- tools/benchmark_input.py
+
+BUSY = "import time; [None for _ in iter(lambda: time.process_time() < .4, False)]; print(); input()"
+
+
+def test_the_cores_time_of_the_readers_is_counted_and_waiting_is_not():
+    before = benchmark_input.cpu_seconds()
+    with subprocess.Popen([sys.executable, '-c', BUSY], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as reader:
+        reader.stdout.readline()
+        assert .38 < benchmark_input.cpu_seconds() - before < .8
+        reader.stdin.close()
+    before = benchmark_input.cpu_seconds()
+    time.sleep(.2)
+    assert benchmark_input.cpu_seconds() - before < .1
+
+
+def test_the_first_round_of_the_input_is_not_counted(monkeypatch):
+    monkeypatch.setattr(benchmark_input, 'SECONDS', .05)
+    ready = iter(range(10))  # batches that were made before, for which nobody waits
+
+    rates, cpu = benchmark_input.rounds(lambda: time.sleep(.02 if next(ready, None) is None else .001), 8)
+    assert len(rates) == len(cpu) == benchmark_input.ROUNDS
+    assert max(rates) <= 8 / .02 and min(cpu) >= 0

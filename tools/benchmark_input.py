@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""How many pairs a second the training input gives: reading, augmentation, and both at once, all in one run."""
+"""How many pairs a second the training input gives, and what they take of the cores, all in one run of half a minute:
+reading, augmentation, and both at once."""
+import glob
 import itertools
 import os
 import statistics
@@ -17,20 +19,38 @@ from src.run.settings import Settings
 from src.run.step import augmented, batches, open_feed
 from src.tf import tf
 
-import numpy as np  # after src, which tells that it is missing
+ROUNDS, SECONDS = 5, 1.5  # of each case
+TICKS = os.sysconf('SC_CLK_TCK')
 
 
-def rates(step, batch_size, rounds, steps):
-    """Pairs per second of `steps` calls of step(), in each of `rounds`."""
-    for _ in range(3):
-        step()
+def cpu_seconds():
+    """What this process and its readers have had of the cores, in user and in system mode together."""
+    own = str(os.getpid())
+    processes = [fields for fields in map(_fields, glob.glob('/proc/[0-9]*/stat')) if own in fields[:2]]
+    return sum(int(ticks) for fields in processes for ticks in fields[2:]) / TICKS
+
+
+def _fields(path):
+    """Of a process: its number, its parent's, its user and its system time; of one that has ended, nothing."""
+    try:
+        with open(path) as file:
+            number, rest = file.read().split(' ', 1)
+    except OSError:
+        return []
+    rest = rest.rsplit(')', 1)[1].split()  # behind its name, which may hold anything
+    return [number, rest[1], rest[11], rest[12]]
+
+
+def rounds(step, batch_size):
+    """Pairs a second and CPU milliseconds a pair of calls of step(), both [ROUNDS]."""
     found = []
-    for _ in range(rounds):
-        started = time.monotonic()
-        for _ in range(steps):
+    for _ in range(1 + ROUNDS):
+        cpu, started, pairs = cpu_seconds(), time.monotonic(), 0
+        while time.monotonic() < started + SECONDS:
             step()
-        found.append(steps * batch_size / (time.monotonic() - started))
-    return found
+            pairs += batch_size
+        found.append((pairs / (time.monotonic() - started), (cpu_seconds() - cpu) / pairs * 1e3))
+    return zip(*found[1:])  # the first one had batches that were made before
 
 
 def main():
@@ -62,11 +82,13 @@ def main():
             same.start(session)
             cases[2] = ('augmentation', lambda: same.run(session, alone, {}))
         for name, step in cases:
-            found = rates(step, settings.batch_size, rounds=5, steps=max(1, args.train_step // settings.batch_size))
-            print('%-13s %6.1f pairs/s (median of 5; %.1f to %.1f)'
-                  % (name, statistics.median(found), np.min(found), np.max(found)))
-    print('%s → %s, batch %d, %d reading processes'
-          % (batch.valid.shape[1:], args.image_size, settings.batch_size, settings.num_workers))
+            rates, cpu = rounds(step, settings.batch_size)
+            print('%-13s %6.1f pairs/s (median of %d; %.1f to %.1f), %5.1f CPU milliseconds a pair (%.1f to %.1f)'
+                  % (name, statistics.median(rates), ROUNDS, min(rates), max(rates),
+                     statistics.median(cpu), min(cpu), max(cpu)), flush=True)
+    print('%s → %s, batch %d, %d reading processes; load %.1f on %d cores'
+          % (batch.valid.shape[1:], args.image_size, settings.batch_size, settings.num_workers, os.getloadavg()[0],
+             os.cpu_count()))
 
 
 if __name__ == '__main__':
