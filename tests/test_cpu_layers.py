@@ -20,8 +20,8 @@ OPTIONS = Cpu().build_options
 KERNELS = ['eigen'] + ['onednn'] * has_onednn()
 
 
-def with_kernels(kernels):
-    return building(dataclasses.replace(OPTIONS, cpu_kernels=kernels))
+def with_kernels(kernels, options=OPTIONS):
+    return building(dataclasses.replace(options, cpu_kernels=kernels))
 
 
 def random(seed, *shape):
@@ -40,6 +40,15 @@ def test_flow_of_each_net_is_the_golden_one(session, kernels, file, net):
         check_golden_flow(session, file, net)
     types = {op.type for op in session.graph.get_operations()}
     assert {'_FusedConv2D', 'CropAndResize'} <= types and 'GatherV2' not in types
+
+
+@pytest.mark.parametrize('kernels', KERNELS)
+def test_what_runs_once_or_twice_has_the_golden_flow_by_few_operations(session, kernels):
+    with with_kernels(kernels, Cpu().brief_options):
+        check_golden_flow(session, *CASES[-2])
+    types = [op.type for op in session.graph.get_operations()]
+    assert types.count('_FusedConv2D') == 78 and types.count('Conv2DBackpropInput') == 36  # a layer, an operation
+    assert not {'Conv2D', 'Split', 'AddN', 'DepthToSpace'} & set(types) and not tf.local_variables()
 
 
 @pytest.mark.parametrize('known', [True, False])

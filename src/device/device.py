@@ -1,6 +1,7 @@
 """The interface of a device, and CPUs and NVIDIA GPUs behind it (npu.py has NPUs, opening.py chooses)."""
 import abc
 import contextlib
+import dataclasses
 import typing
 
 from src.device.compiling import Compiling
@@ -22,6 +23,7 @@ class Device(abc.ABC):
         config: the tf.ConfigProto of its sessions.
         host_config: the tf.ConfigProto of sessions on the CPU beside it.
         build_options: the BuildOptions of its graphs.
+        brief_options: those of a graph that runs once or twice, where forms that take long to build do not pay.
         feeds_numpy: whether batches reach it as numpy arrays; else through tf.data.
         augments_on_host: whether batches are augmented before they reach its graph; else there.
         prefetch_device: TensorFlow's name of the device that tf.data copies batches to ahead of time, or None.
@@ -37,7 +39,7 @@ class Device(abc.ABC):
 
     def __init__(self, config: tf.ConfigProto, build_options: BuildOptions = BuildOptions(),
                  memory: typing.Optional[HostMemory] = None, peers: Peers = Peers()):
-        self.config, self.build_options = config, build_options
+        self.config, self.build_options, self.brief_options = config, build_options, build_options
         self.memory, self.peers = memory or HostMemory(), peers
         self.host_config = tf.ConfigProto(device_count={'GPU': 0})
 
@@ -82,6 +84,7 @@ class Cpu(Device):
         own_forms = {} if training else dict(trained_scopes=(), cpu_kernels='onednn' if has_onednn() else 'eigen')
         options = BuildOptions(correlation=correlation, portable_ops=False, conv_as_1x1_sum=True, **own_forms)
         super().__init__(config, options, peers=peers)
+        self.brief_options = dataclasses.replace(options, trained_scopes=('',), few_runs=True)
 
     def adam(self, learning_rate: tf.Tensor, beta1: float, beta2: float) -> tf.train.Optimizer:
         return Adam(learning_rate, beta1, beta2, self.peers)

@@ -30,13 +30,15 @@ def conv_layer(x, weights, biases, stride, slope):
         float32 [N, H / stride, W / stride, C'].
     """
     kernel, _, depth, channels = weights.shape.as_list()
+    pads = 2 * ((kernel - 1) // 2,)
+    if current_options().few_runs:
+        return fused_conv2d(x, weights, biases, (stride, stride), (pads, pads), slope)
     if is_to_few_channels(weights, stride):
         return _activate(tf.nn.bias_add(conv_as_1x1_sum(x, weights), biases), slope)
     if _is_product(weights):  # 512 → 1024, 1024 → 1024: 17 → 11 ms, 41 → 13 ms
         return _activate(tf.nn.bias_add(_conv_as_product(x, weights, stride, (kernel - 1) // 2), biases), slope)
     if (kernel, stride) == (3, 1) and WINOGRAD[0] <= depth * channels <= WINOGRAD[1]:
         return _activate(winograd_conv3x3(x, weights, biases), slope)  # oneDNN 46 to 63 → 26 to 28 ms, Eigen 42 → 28
-    pads = 2 * ((kernel - 1) // 2,)
     return fused_conv2d(x, weights, biases, (stride, stride), (pads, pads), slope)
 
 
@@ -64,7 +66,7 @@ def two_conv_layers(x, weights, biases):
         return _part(ends, axis, 0, 2), _part(ends, axis, 6, 8)
 
     _, height, width, depth = x.shape.as_list()
-    if min(height, width) < LEAST_SIDE or 25 * weights[1].shape.as_list()[3] > depth:
+    if current_options().few_runs or min(height, width) < LEAST_SIDE or 25 * weights[1].shape.as_list()[3] > depth:
         return both(x)
     first = tf.transpose(weights[0], [2, 0, 1, 3])  # [C, 3, 3, M]: as images
     one = tf.nn.conv2d(first, tf.reverse(weights[1], [0, 1]), [1, 1, 1, 1], [[0, 0], [2, 2], [2, 2], [0, 0]])
@@ -94,7 +96,7 @@ def deconv_layer(x, weights, biases, slope):
     batch, height, width, depth = x.shape.as_list()
     channels = weights.shape.as_list()[2]
     few = channels <= BLOCK_CHANNELS or current_options().cpu_kernels == 'eigen'
-    if depth <= IMAGE_CHANNELS or not (few or _is_product(weights)):
+    if current_options().few_runs or depth <= IMAGE_CHANNELS or not (few or _is_product(weights)):
         y = tf.nn.conv2d_transpose(x, weights, [batch, 2 * height, 2 * width, channels], strides=[1, 2, 2, 1],
                                    padding='SAME')
         return _activate(tf.nn.bias_add(y, biases), slope)

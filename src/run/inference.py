@@ -14,6 +14,7 @@ from src.paths import DEFAULT
 from src.tf import tf
 from src.weights.filling import Report, describe, never_drawn, restore
 from src.weights.formats import open_weights
+from src.weights.straight import StraightWeights
 from src.weights.weights import Weights
 
 Images = typing.Sequence[np.ndarray]  # uint8 (H, W, 3), all of one size
@@ -60,13 +61,14 @@ class FlowNet:
 
 
 def load_flownet(net: typing.Optional[str], weights: Weights, device: Device, size: typing.Tuple[int, int],
-                 batch_size: int = 1) -> typing.Tuple[FlowNet, tf.Session]:
+                 batch_size: int = 1, brief: bool = False) -> typing.Tuple[FlowNet, tf.Session]:
     """Builds a net for images of `size`, as wide as its weights say, and fills it.
 
     Args:
         net: a name of networks.NETS; None: the largest in the weights.
         weights: weights.Weights, as formats.open_weights opens them.
         device: the device.Device that it is to run on.
+        brief: whether it runs once or twice, for images of this size alone: then it is there sooner, and takes longer.
 
     Returns:
         (FlowNet, tf.Session).
@@ -75,11 +77,15 @@ def load_flownet(net: typing.Optional[str], weights: Weights, device: Device, si
         InputError: the weights do not fill the net.
     """
     net = net or weights.net()
-    flownet = FlowNet(net, weights.width(), device.build_options, batch_size, device.compiling)
-    with tf.variable_scope('', custom_getter=never_drawn):
+    options = device.brief_options if brief else device.build_options
+    flownet = FlowNet(net, weights.width(), options, batch_size, device.compiling)
+    straight = StraightWeights(weights) if options.few_runs else None
+    with _filling(net), tf.variable_scope('', custom_getter=straight.tensor if straight else never_drawn):
         flownet.build(size)
     session = tf.Session(config=device.config)
-    print(describe(weights, fill(session, net, weights)), flush=True)
+    with _filling(net):
+        report = straight.finish() if straight else restore(session, weights, tf.global_variables(), complete=True)
+    print(describe(weights, report), flush=True)
     return flownet, session
 
 
@@ -89,8 +95,15 @@ def fill(session: tf.Session, net: str, weights: Weights) -> Report:
     Raises:
         InputError: the weights do not fill the net.
     """
-    try:
+    with _filling(net):
         return restore(session, weights, tf.global_variables(), complete=True)
+
+
+@contextlib.contextmanager
+def _filling(net):
+    """Within it, an InputError says which net it was that weights do not fill."""
+    try:
+        yield
     except InputError as error:
         raise InputError('--net %s: %s' % (net, error))
 

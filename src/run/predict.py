@@ -49,7 +49,7 @@ def predict_pair(input_a: str, input_b: str, outputs: Outputs, net: typing.Optio
     check_folder(outputs.folder)
     for line in remarks(input_a, image_a) + remarks(input_b, image_b):
         print(line)
-    flownet, session = load_flownet(net, open_weights(weights), device, image_a.shape[:2])
+    flownet, session = load_flownet(net, open_weights(weights), device, image_a.shape[:2], brief=True)
     outputs.begin()
     name = os.path.splitext(os.path.basename(input_a))[0]
     with session:

@@ -21,6 +21,13 @@ class Report(typing.NamedTuple):
     unused: list  # in the file, but not in the net
 
 
+class Match(typing.NamedTuple):
+    """What a file of weights has for the variables of a net."""
+    sources: dict  # {name of a variable: its name in the file}
+    zeros: list  # names of variables that become 0
+    report: Report
+
+
 def draw(session: tf.Session) -> None:
     """Gives all variables of the session's graph their initial values."""
     with session.graph.as_default():
@@ -63,24 +70,35 @@ def restore(session: tf.Session, weights: Weights, variables: list, complete: bo
         InputError: no variable in common, a shape that differs, one missing though `complete`, a damaged value.
     """
     by_name = {variable.op.name: variable for variable in variables}
-    found = {name: weights.find(name) for name in by_name}
-    loaded = sorted(name for name in by_name if found[name])
+    found = match(weights, {name: variable.shape.as_list() for name, variable in by_name.items()}, complete)
+    _fill(session, weights, {by_name[name]: source for name, source in found.sources.items()},
+          [by_name[name] for name in found.zeros])
+    return found.report
+
+
+def match(weights: Weights, shapes: typing.Dict[str, list], complete: bool) -> Match:
+    """What a weights.Weights has for variables, {name: shape}.
+
+    Raises:
+        InputError: no variable in common, a shape that differs, or one missing though `complete`.
+    """
+    found = {name: weights.find(name) for name in shapes}
+    loaded = sorted(name for name in shapes if found[name])
     for name in loaded:
-        shape, expected = list(weights.shapes[found[name]]), by_name[name].shape
-        if shape != expected.as_list():
-            raise InputError('%s: %s is %s, but %s in this net' % (weights.path, found[name], shape, expected))
+        shape, expected = list(weights.shapes[found[name]]), shapes[name]
+        if shape != expected:
+            raise InputError('%s: %s is %s, but %s in this net' % (weights.path, found[name], shape, tuple(expected)))
     if not loaded:
         raise InputError('%s: has no variable of this net (it holds %s, the net is of %s)'
-                         % (weights.path, _few(weights.shapes), _few(by_name)))
-    zero = [name for name in by_name if not found[name] and _is_deconv_bias(name)]
-    missing = sorted(set(by_name) - set(loaded) - set(zero))
+                         % (weights.path, _few(weights.shapes), _few(shapes)))
+    zeros = [name for name in shapes if not found[name] and _is_deconv_bias(name)]
+    missing = sorted(set(shapes) - set(loaded) - set(zeros))
     lacking = [name for name in missing if not name.startswith(LOSS_SCALE)]  # a run may go on in another precision
     if lacking and complete:
         raise InputError('%s: lacks %d of the %d variables of this net: %s'
-                         % (weights.path, len(lacking), len(by_name), _few(lacking)))
-    _fill(session, weights, {by_name[name]: found[name] for name in loaded}, [by_name[name] for name in zero])
+                         % (weights.path, len(lacking), len(shapes), _few(lacking)))
     unused = sorted(name for name in set(weights.shapes) - set(found.values()) if not TRAINING_STATE.search(name))
-    return Report(loaded, missing, unused)
+    return Match({name: found[name] for name in loaded}, zeros, Report(loaded, missing, unused))
 
 
 def restore_parts(session, sources, variables, optional):
