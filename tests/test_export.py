@@ -51,7 +51,7 @@ def check_difference(out):
 
 
 def test_the_defaults_at_sintels_own_size(tmp_path):
-    net = save_net(tmp_path / '2.ckpt', '2')
+    net = save_net(tmp_path / '2.ckpt', '2', 1 / 64)
     write_sintel(tmp_path / 'sintel', {'alley': Scene(1, (436, 1024), (5, 2))})
     check_difference(offline('freeze_graph', '--ckpt', net, '--output', tmp_path / 'net.pb'))
     check_is_the_net_alone(tmp_path / 'net.pb')

@@ -28,24 +28,28 @@ def steps(npu_bridge, monkeypatch):
     return npu_bridge.calls
 
 
-def train(place, **changes):
-    """Trains a thin FlowNetS for two steps from a checkpoint whose weights are all 1/64; returns what it printed."""
+@pytest.fixture(scope='module')
+def filled(tmp_path_factory):
+    """The checkpoint of a thin FlowNetS whose weights are all 1/64."""
     def fill(session):
         session.run([tf.assign(variable, tf.fill(variable.shape, 1 / 64)) for variable in tf.global_variables()])
+    return save_net(tmp_path_factory.mktemp('net') / 'filled.ckpt', change=fill)
 
+
+def train(place, pretrained, **changes):
+    """Trains a thin FlowNetS for two steps; returns what it printed."""
     settings = dict(chip='npu', dataset=place / 'set', train_file=write_pairs(place / 'set'), image_size='48,48',
                     val_file=place / 'set' / 'list.txt', result=place / 'result', net='S', batch_size=2, train_step=2,
-                    save_step=2, learning_rates='1e-9', step_values='', augment='none',
-                    pretrained=save_net(place / 'filled.ckpt', change=fill))
+                    save_step=2, learning_rates='1e-9', step_values='', augment='none', pretrained=pretrained)
     settings.update(changes)
     ended = run('flownet2_train', *[text for name, value in settings.items() for text in ('--' + name, value)])
     assert (ended.status, ended.err) == (0, '')
     return ended.out
 
 
-def test_init_restore_broadcast_steps_in_this_order(npu_bridge, steps, eight, monkeypatch, tmp_path):
+def test_init_restore_broadcast_steps_in_this_order(npu_bridge, steps, eight, monkeypatch, tmp_path, filled):
     monkeypatch.setenv('RANK_ID', '0')
-    train(tmp_path, loss_scale=1024, augment='paper')  # on the host, in a session of the CPU
+    train(tmp_path, filled, loss_scale=1024, augment='paper')  # on the host, in a session of the CPU
     order = [name for name, _ in itertools.groupby(steps, lambda call: call[0])]
     assert order == ['allreduce', 'npu_distributed_optimizer_wrapper', 'NPULossScaleOptimizer', 'allreduce',
                      'broadcast', 'allreduce', 'step']  # the graph is whole before the first step
@@ -58,22 +62,22 @@ def test_init_restore_broadcast_steps_in_this_order(npu_bridge, steps, eight, mo
     assert 'latest.ckpt-2.index' in os.listdir(str(tmp_path / 'result'))
 
 
-@pytest.mark.parametrize('before, after', [(0, 1024), (1024, 0)])
-def test_a_run_goes_on_with_and_without_a_loss_scale(npu_bridge, tmp_path, before, after):
-    train(tmp_path, loss_scale=before)
-    names = {name for name, _ in tf.train.list_variables(str(tmp_path / 'result' / 'latest.ckpt-2'))}
-    assert {'beta1_power', 'beta2_power', 'global_step'} < names
+def test_a_run_goes_on_with_and_without_a_loss_scale(npu_bridge, tmp_path, filled):
     own = {'loss_scale/loss_scale', 'loss_scale/good_steps', 'loss_scale/bad_steps'}
-    assert {name for name in names if 'scale' in name or '_steps' in name} == (own if before else set())
-    out = train(tmp_path, loss_scale=after, pretrained='', resume_path=tmp_path / 'result', train_step=4)
-    assert ('%d missing, left at their initial value: loss_scale/bad_steps' % len(own) in out) == (after > before)
-    assert 'unused' not in out and 'step 4: validation' in out
-    if after:
-        assert read(tmp_path / 'result' / 'latest.ckpt-4', 'loss_scale/good_steps') == 2
+    train(tmp_path, filled, loss_scale=0)
+    for scale, last in ((1024, 4), (0, 6)):
+        before = tmp_path / 'result' / ('latest.ckpt-%d' % (last - 2))
+        names = {name for name, _ in tf.train.list_variables(str(before))}
+        assert {'beta1_power', 'beta2_power', 'global_step'} < names
+        assert {name for name in names if 'scale' in name or '_steps' in name} == (set() if scale else own)
+        assert scale or read(before, 'loss_scale/good_steps') == 2
+        out = train(tmp_path, '', loss_scale=scale, resume_path=tmp_path / 'result', train_step=last)
+        assert ('%d missing, left at their initial value: loss_scale/bad_steps' % len(own) in out) == (scale > 0)
+        assert 'unused' not in out and 'step %d: validation' % last in out
 
 
-def test_a_step_that_overflows_changes_nothing_but_the_loss_scale(npu_bridge, tmp_path):
-    train(tmp_path, loss_scale='3e38', log_step=1, learning_rates='1e-4')
+def test_a_step_that_overflows_changes_nothing_but_the_loss_scale(npu_bridge, tmp_path, filled):
+    train(tmp_path, filled, loss_scale='3e38', log_step=1, learning_rates='1e-4')
     checkpoint = tmp_path / 'result' / 'latest.ckpt-2'
     assert read(checkpoint, 'FlowNetS/conv1/biases').tolist() == [1 / 64] * 2
     assert read(checkpoint, 'loss_scale/loss_scale') == pytest.approx(1.5e38, 1e-6)
@@ -87,19 +91,19 @@ def read(checkpoint, name):
     return tf.train.load_variable(str(checkpoint), name)
 
 
-def test_the_other_processes_take_other_pairs_and_write_nothing(steps, eight, tmp_path, monkeypatch):
+def test_the_other_processes_take_other_pairs_and_write_nothing(steps, eight, tmp_path, monkeypatch, filled):
     seen = []
     run_step = Feed.run
     monkeypatch.setattr(Feed, 'run', lambda self, *args: (seen.append(self), run_step(self, *args))[1])
-    train(tmp_path)
+    train(tmp_path, filled)
     assert len(seen) == 2 and not (tmp_path / 'result').exists()
 
 
 def test_the_processes_share_the_pairs_of_a_step(tmp_path):
     pairs = read_list(write_pairs(tmp_path, count=8), str(tmp_path))
-    whole = training_batches(pairs, 8, (48, 48), seed=1)
-    shares = [training_batches(pairs, 2, (48, 48), seed=1, rank=rank, ranks=4) for rank in range(4)]
-    resumed = [training_batches(pairs, 2, (48, 48), 1, start=1, rank=rank, ranks=4) for rank in range(4)]
+    whole = training_batches(pairs, 8, (48, 48), seed=1, workers=1)
+    shares = [training_batches(pairs, 2, (48, 48), seed=1, workers=1, rank=rank, ranks=4) for rank in range(4)]
+    resumed = [training_batches(pairs, 2, (48, 48), 1, start=1, workers=1, rank=rank, ranks=4) for rank in range(4)]
     for step in range(3):
         expected = next(whole).image_a
         np.testing.assert_array_equal(np.concatenate([next(share).image_a for share in shares]), expected)
