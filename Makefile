@@ -14,7 +14,8 @@ demo: venv
 	$(VENV)/bin/python -m src.native.build || echo "no native correlation: the demo goes on with stock operations"
 	PYTHON=$(CURDIR)/$(VENV)/bin/python sh tools/demo.sh
 
-# Each file's tests stay in one process, in their order: they share what they prepare.
+# Each file's tests stay in one process, in their order: they share what they prepare. tests/conftest.py has the order
+# of the files.
 JOBS := 2
 test: venv
 	$(VENV)/bin/python -m pytest tests -n $(JOBS) --dist loadfile

@@ -14,6 +14,30 @@ sys.path[:0] = [ROOT, os.path.join(ROOT, 'tools'), os.path.dirname(os.path.abspa
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it, and what it starts
 importlib.import_module('src')  # before any test imports OpenCV, as the scripts have it
 
+LONGEST = ['ranks', 'training', 'npu_ranks', 'build_options', 'golden', 'cpu_layers', 'synthetic', 'export', 'sizes',
+           'stages', 'shipped', 'scripts', 'formats', 'bad_input', 'native', 'weights', 'augment', 'benchmark',
+           'npu_ops', 'folder_lock', 'runtimes', 'npu_training', 'xla']  # files that take 8 s of CPU time or more
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Of --dist loadfile: the longest files begin first, so that all processes end at about the same time.
+
+    loadfile itself begins the files with the most tests first, and those are not the longest.
+    """
+    if config.getoption('dist') != 'loadfile':
+        return None
+    from xdist.scheduler import LoadFileScheduling
+    paths = ['tests/test_%s.py' % name for name in LONGEST]
+
+    class LongestFirst(LoadFileScheduling):
+        def _assign_work_unit(self, node):
+            longest = next((path for path in paths if path in self.workqueue), None)
+            if longest:
+                self.workqueue.move_to_end(longest, last=False)
+            super()._assign_work_unit(node)
+    return LongestFirst(config, log)
+
 
 @pytest.fixture(autouse=True)
 def own_signals():

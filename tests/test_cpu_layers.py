@@ -14,7 +14,7 @@ from src.model.winograd import winograd_conv3x3
 from src.run.inference import FlowNet
 from src.tf import tf
 from src.weights.filling import draw
-from test_golden import CASES, assert_close, test_flow_of_each_net as check_golden_flow
+from test_golden import CASES, GOLDEN, assert_close, assert_golden, build_golden
 
 OPTIONS = Cpu().build_options
 KERNELS = ['eigen'] + ['onednn'] * has_onednn()
@@ -33,19 +33,36 @@ def padded_conv(x, weights, biases, strides, pads, slope):
     return tf.nn.bias_add(y, biases) if slope is None else tf.nn.leaky_relu(tf.nn.bias_add(y, biases), slope)
 
 
-@pytest.mark.parametrize('kernels, file, net', [(kernels,) + CASES[-2] for kernels in KERNELS]
-                         + [(KERNELS[-1],) + CASES[-1]])  # width 1 takes long
-def test_flow_of_each_net_is_the_golden_one(session, kernels, file, net):
+def build_for_cpu(kernels, file, net):
+    """build_golden, in the forms of a CPU."""
     with with_kernels(kernels):
-        check_golden_flow(session, file, net)
-    types = {op.type for op in session.graph.get_operations()}
+        flow, golden = build_golden(file, net)
+    types = {op.type for op in flow.graph.get_operations()}
     assert {'_FusedConv2D', 'CropAndResize'} <= types and 'GatherV2' not in types
+    return flow, golden
+
+
+@pytest.mark.parametrize('kernels', KERNELS)
+def test_the_flow_is_the_golden_one(session, kernels):
+    file, net = CASES[-2]
+    flow, golden = build_for_cpu(kernels, file, net)
+    assert_golden(session, net, golden, flow)
+
+
+def test_the_flow_at_width_1_is_the_golden_one_in_both_forms(session):
+    """To draw its weights takes longest."""
+    file, net = CASES[-1]
+    on_cpu, golden = build_for_cpu(KERNELS[-1], file, net)
+    anywhere, _ = build_golden(file, net)
+    assert_golden(session, net, golden, on_cpu, anywhere)
 
 
 @pytest.mark.parametrize('kernels', KERNELS)
 def test_what_runs_once_or_twice_has_the_golden_flow_by_few_operations(session, kernels):
+    file, net = CASES[-2]
     with with_kernels(kernels, Cpu().brief_options):
-        check_golden_flow(session, *CASES[-2])
+        flow, golden = build_golden(file, net)
+    assert_golden(session, net, golden, flow)
     types = [op.type for op in session.graph.get_operations()]
     assert types.count('_FusedConv2D') == 78 and types.count('Conv2DBackpropInput') == 36  # a layer, an operation
     assert not {'Conv2D', 'Split', 'AddN', 'DepthToSpace'} & set(types) and not tf.local_variables()
@@ -108,7 +125,7 @@ def test_two_linear_layers_as_one(session, height, width):
 
 
 def test_warp(session):
-    ops = np.load(check_golden_flow.__globals__['GOLDEN'] + '/ops.npz')
+    ops = np.load(GOLDEN + '/ops.npz')
     with building(OPTIONS):
         assert_close(session.run(warp(tf.constant(ops['warp_image']), tf.constant(ops['warp_flow']))), ops['warp_out'])
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from src.model.estimator import estimate, network_size, preprocess, resize_flow
-from src.tf import tf
+from src.tf import deprecation, tf
 
 
 @pytest.mark.parametrize('size, expected', [((16, 16), (64, 64)), ((64, 128), (64, 128)), ((436, 1024), (448, 1024)),
@@ -19,6 +19,14 @@ def test_any_size_in_that_size_out(session):
     value = session.run(flow)
     assert value.shape == (2, 16, 130, 2)
     assert np.isfinite(value).all()
+
+
+def test_no_call_looks_for_arguments_to_warn_of(session, monkeypatch):
+    def look(*_, **__):
+        raise AssertionError
+
+    monkeypatch.setattr(deprecation.tf_inspect, 'getcallargs', look)
+    estimate('C', *[tf.zeros((1, 64, 64, 3))] * 2, width=1 / 64)
 
 
 def test_pairs_of_a_batch_do_not_meet(session):

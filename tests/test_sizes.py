@@ -142,5 +142,6 @@ def test_generated_pairs_too_large_for_the_augmentation_are_refused(tmp_path):
 
 
 def test_a_batch_larger_than_the_dataset_is_told(mixed):
-    assert '--batch_size 5: only 3 pairs to train on' in train(mixed, 'ab', batch_size=5).out
-    assert 'pairs to train on' not in train(mixed, 'ab', batch_size=3, result=mixed / 'other').out
+    fast = dict(augment='none', train_step=1, save_step=1)
+    assert '--batch_size 5: only 3 pairs to train on' in train(mixed, 'ab', batch_size=5, **fast).out
+    assert 'pairs to train on' not in train(mixed, 'ab', batch_size=3, result=mixed / 'other', **fast).out

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -99,9 +100,16 @@ def close(curve, expected):
 
 
 @pytest.fixture(scope='module')
-def whole(place):
+def locked():
+    """The HostMemory that the unbroken run has locked."""
+    return []
+
+
+@pytest.fixture(scope='module')
+def whole(place, locked):
     """Makes the unbroken run whole/; returns what it printed."""
-    return train(place, 'whole')
+    with mock.patch.object(HostMemory, 'lock', lambda self: locked.append(self)):
+        return train(place, 'whole')
 
 
 @pytest.fixture(scope='module')
@@ -287,8 +295,5 @@ def test_a_run_ends_though_its_readers_hang_after_the_last_checkpoint(place):
     assert (ended.returncode, ended.stderr) == (0, b'') and b'step 10: validation EPE' in ended.stdout
 
 
-def test_the_memory_of_the_batches_is_locked(place, monkeypatch):
-    locked = []
-    monkeypatch.setattr(HostMemory, 'lock', lambda self: locked.append(self))
-    train(place, 'locked', train_step=1)
-    assert len(locked) == 1
+def test_the_memory_of_the_batches_is_locked(whole, locked):
+    assert len(locked) == 1 and isinstance(locked[0], HostMemory)

@@ -3,11 +3,10 @@ import numpy as np
 import pytest
 
 from error_lines import message
-from script_runner import save_net
 from src.files import InputError
+from src.run.inference import FlowNet
 from src.tf import tf
 from src.weights.filling import restore
-from src.weights.formats import open_weights
 from src.weights.weights import Weights
 
 
@@ -54,8 +53,10 @@ def layers(channels):
 
 @pytest.mark.parametrize('net', ['C', 'S', 'SD', 'CSS', '2'])
 @pytest.mark.parametrize('width', [1 / 32, 3 / 8])
-def test_the_width_of_every_net(tmp_path, net, width):
-    assert open_weights(save_net(tmp_path / 'n.ckpt', net, width)).width() == width
+def test_the_width_of_every_net(session, net, width):
+    FlowNet(net, width).build((64, 64))
+    assert Arrays({variable.op.name: np.broadcast_to(np.float32(0), variable.shape.as_list())
+                   for variable in tf.global_variables()}).width() == width
 
 
 def test_the_width_of_a_net_without_conv6():
