@@ -169,7 +169,7 @@ print(sorted({node.op for graph in told.partition_graphs for node in graph.node 
 """
 
 
-@pytest.mark.skipif(not library.has_xla(library.find_library() or ''), reason='built without --xla on: takes a minute')
+@pytest.mark.skipif(not library.has_xla(library.find_library() or ''), reason='built without CUDA or --xla off')
 def test_the_op_within_a_cluster_of_xla(tmp_path):
     rng, shape = np.random.RandomState(0), (2, 9, 13, 5)
     values = {name: rng.standard_normal(size).astype(np.float32)

@@ -139,5 +139,5 @@ def cached_if_frozen(x):
     name = 'cached_%s' % 'x'.join(map(str, ordered.shape.as_list()))  # a layer may have several
     cache = tf.get_variable(name, ordered.shape, ordered.dtype, tf.zeros_initializer(), trainable=False,
                             collections=[tf.GraphKeys.LOCAL_VARIABLES])
-    tf.add_to_collection(_CACHE, tf.assign(cache, ordered))
+    tf.add_to_collection(_CACHE, tf.assign(cache, ordered).op)
     return tf.transpose(cache, np.argsort(order)) if order else tf.convert_to_tensor(cache)

@@ -27,14 +27,13 @@ class BuildError(Exception):
     """There is no compiler, or it failed; the message is for the user."""
 
 
-def build(cuda: str = 'auto', xla: str = 'off') -> str:
+def build(cuda: str = 'auto', xla: str = 'auto') -> str:
     """Builds the library unless it is there.
 
     Args:
         cuda: 'on', 'off', or 'auto' for 'on' where TensorFlow can use CUDA and nvcc is found.
         xla: 'on' for ops that XLA can compile into its clusters, which takes a minute to build, 'off', or 'auto' for
-            'on' with CUDA, where TensorFlow's headers have what that takes: without CUDA it is for tests alone. Off by
-            default: tests/gpu_check.py, which holds it against the stock form on a GPU, has not been run on it.
+            'on' with CUDA, where TensorFlow's headers have what that takes: without CUDA it is for tests alone.
 
     Returns:
         Its path.
@@ -147,7 +146,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description='Builds the correlation op for the TensorFlow that is installed.')
     parser.add_argument('--cuda', choices=('auto', 'on', 'off'), default='auto',
                         help='with kernels for NVIDIA GPUs; auto: where TensorFlow can use them and nvcc is found')
-    parser.add_argument('--xla', choices=('auto', 'on', 'off'), default='off',
+    parser.add_argument('--xla', choices=('auto', 'on', 'off'), default='auto',
                         help="so that the op splits none of XLA's clusters; auto: with CUDA, from TensorFlow %d.%d on"
                         % XLA_SINCE)
     args = parser.parse_args()
