@@ -17,10 +17,10 @@ SAME = ('net', 'width', 'size', 'batch', 'mode', 'precision')  # what rows have 
 
 class Lines:
     """Sends and receives what JSON can say, as the pipes of multiprocessing do; as a context it is closed at the end,
-    which ends the process on the other side."""
+    which ends the process on the other side, and that is waited for if this one has started it."""
 
-    def __init__(self, reader, writer):
-        self._reader, self._writer = reader, writer
+    def __init__(self, reader, writer, process=None):
+        self._reader, self._writer, self._process = reader, writer, process
 
     def __enter__(self):
         return self
@@ -28,6 +28,8 @@ class Lines:
     def __exit__(self, *_):
         self._reader.close()
         self._writer.close()
+        if self._process:
+            self._process.wait()
 
     def send(self, said):
         print(json.dumps(said), file=self._writer, flush=True)
@@ -62,7 +64,7 @@ def start_other(row, python):
     """Starts the process of a row of another engine: its Lines."""
     script = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'benchmark_%s.py' % row['engine'].split('-')[0])
     process = subprocess.Popen([python, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, universal_newlines=True)
-    pipe = Lines(process.stdout, process.stdin)
+    pipe = Lines(process.stdout, process.stdin, process)
     pipe.send(row)
     return pipe
 
