@@ -15,8 +15,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ign
 importlib.import_module('src')  # before any test imports OpenCV, as the scripts have it
 
 LONGEST = ['ranks', 'training', 'npu_ranks', 'build_options', 'golden', 'cpu_layers', 'synthetic', 'export', 'sizes',
-           'stages', 'shipped', 'scripts', 'formats', 'bad_input', 'native', 'weights', 'augment', 'benchmark',
-           'npu_ops', 'folder_lock', 'runtimes', 'npu_training', 'xla']  # files that take 8 s of CPU time or more
+           'stages', 'shipped', 'scripts', 'formats', 'straight', 'bad_input', 'native', 'weights', 'augment',
+           'benchmark', 'npu_ops', 'folder_lock', 'runtimes', 'npu_training', 'xla']  # files that take 8 s of CPU time or more
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -49,7 +49,7 @@ class Collectives(Peers):
 
     def broadcast(self, variables: list) -> tf.Operation:
         with tf.device(self._device):
-            assigned = [tf.assign(variable, value).op for variable, value in zip(
+            assigned = [tf.assign(variable, value) for variable, value in zip(
                 variables, self._in_buckets(self._broadcast, [variable.read_value() for variable in variables]))]
         return tf.group(*assigned)
 

@@ -80,10 +80,10 @@ def load_flownet(net: typing.Optional[str], weights: Weights, device: Device, si
     options = device.brief_options if brief else device.build_options
     flownet = FlowNet(net, weights.width(), options, batch_size, device.compiling)
     straight = StraightWeights(weights) if options.few_runs else None
-    with _filling(net), tf.variable_scope('', custom_getter=straight.tensor if straight else never_drawn):
-        flownet.build(size)
-    session = tf.Session(config=device.config)
     with _filling(net):
+        with tf.variable_scope('', custom_getter=straight.tensor if straight else never_drawn):
+            flownet.build(size)
+        session = tf.Session(config=device.config)
         report = straight.finish() if straight else restore(session, weights, tf.global_variables(), complete=True)
     print(describe(weights, report), flush=True)
     return flownet, session
