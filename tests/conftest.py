@@ -14,9 +14,10 @@ sys.path[:0] = [ROOT, os.path.join(ROOT, 'tools'), os.path.dirname(os.path.abspa
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it, and what it starts
 importlib.import_module('src')  # before any test imports OpenCV, as the scripts have it
 
+# Files that take 8 s of CPU time or more.
 LONGEST = ['ranks', 'training', 'npu_ranks', 'build_options', 'golden', 'cpu_layers', 'synthetic', 'export', 'sizes',
            'stages', 'shipped', 'scripts', 'formats', 'straight', 'bad_input', 'native', 'weights', 'augment',
-           'benchmark', 'npu_ops', 'folder_lock', 'runtimes', 'npu_training', 'xla']  # files that take 8 s of CPU time or more
+           'benchmark', 'npu_ops', 'folder_lock', 'runtimes', 'npu_training', 'xla']
 
 
 @pytest.hookimpl(optionalhook=True)
