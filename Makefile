@@ -11,7 +11,7 @@ VENV := .venv/py$(VERSION)
 .PHONY: demo test fuzz smoke native venv clean
 
 demo: venv
-	$(VENV)/bin/python -m src.native.build || echo "no native correlation: the demo goes on with stock operations"
+	$(VENV)/bin/python -m src.native.build || echo "no native ops: the demo goes on with stock operations"
 	PYTHON=$(CURDIR)/$(VENV)/bin/python sh tools/demo.sh
 
 # Each file's tests stay in one process, in their order: they share what they prepare. tests/conftest.py has the order
@@ -30,7 +30,7 @@ smoke: venv
 	PYTHON=$(CURDIR)/$(VENV)/bin/python sh tools/train_stages.sh synthetic:1 .venv/smoke --scale 0.000001 \
 		--width 0.015625 --image_size 64,64 --batch_size 1 --save_step 1 --log_step 1 --chip cpu
 
-# The native correlation op, for this TensorFlow (src/native/build.py): the graph is faster with it.
+# The native ops, for this TensorFlow (src/native/build.py): the graph and a CPU's augmentation are faster with them.
 native: venv
 	$(VENV)/bin/python -m src.native.build
 

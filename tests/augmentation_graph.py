@@ -6,6 +6,7 @@ import numpy as np
 
 from src.model.augment import augment
 from src.model.augment_draws import identity
+from src.model.build_options import BuildOptions, building, current_options
 from src.tf import tf
 
 SOURCE, CROP = (72, 96), (40, 56)
@@ -23,9 +24,9 @@ def params_of(*changes):
 
 
 @functools.lru_cache(maxsize=None)
-def graph_of(batch, size, crop_size):
+def graph_of(batch, size, crop_size, native=False):
     """The augmentation as a function of its arguments; building it takes longer than running it."""
-    with tf.Graph().as_default() as graph:
+    with tf.Graph().as_default() as graph, building(BuildOptions(native_augmentation=native)):
         shapes = [(tf.uint8, (3,)), (tf.uint8, (3,)), (tf.float32, (2,)), (tf.bool, ())]
         fields = [tf.placeholder(dtype, (batch,) + size + channels) for dtype, channels in shapes]
         inputs = {name: tf.placeholder(tf.float32, value.shape) for name, value in identity(batch).items()}
@@ -34,7 +35,8 @@ def graph_of(batch, size, crop_size):
 
 
 def run(image_a, image_b, flow, valid, params, crop_size):
-    function = graph_of(len(valid), np.shape(valid)[1:], crop_size)
+    """The augmentation in the form that the current options have."""
+    function = graph_of(len(valid), np.shape(valid)[1:], crop_size, current_options().native_augmentation)
     return function(image_a, image_b, flow, valid, *[params[name] for name in identity(1)])
 
 

@@ -62,6 +62,30 @@ def session():
             yield session
 
 
+@pytest.fixture(scope='session')
+def native_ops():
+    """The ops of src/native: a build that is there is taken, else one without CUDA is made."""
+    if not shutil.which(os.environ.get('CXX', 'g++').split()[0]):
+        pytest.skip('no C++ compiler here')
+    from src.native import build, library
+    if not library.find_library():
+        build.build(cuda='off')
+        library.load.cache_clear()
+    ops, reason = library.load()
+    assert reason is None
+    return ops
+
+
+@pytest.fixture(params=['stock', 'native'])
+def augmentation_form(request):
+    """The test twice: the augmentation in stock operations, and by the native ops."""
+    from src.model.build_options import BuildOptions, building
+    if request.param == 'native':
+        request.getfixturevalue('native_ops')
+    with building(BuildOptions(native_augmentation=request.param == 'native')):
+        yield request.param
+
+
 @pytest.fixture
 def npu_bridge(monkeypatch):
     """The stand-in for npu_bridge.npu_init, importable for one test."""

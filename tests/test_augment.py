@@ -1,4 +1,4 @@
-"""The augmentation: what is neutral, geometry against closed forms, and that XLA takes it."""
+"""The augmentation in both forms: what is neutral, geometry against closed forms; and that XLA takes the stock one."""
 import math
 
 import numpy as np
@@ -9,6 +9,8 @@ from src.model.augment import augment
 from src.model.augment_draws import TABLES, draw, identity
 from src.model.ops import warp
 from src.tf import tf
+
+pytestmark = pytest.mark.usefixtures('augmentation_form')
 
 
 # ---- identity
@@ -142,6 +144,7 @@ def bilinear(image, x, y):
 
 # ---- XLA
 
+@pytest.mark.parametrize('augmentation_form', ['stock'], indirect=True)
 def test_xla_compiles_it_whole(session):
     """One operation that it does not take, and TensorFlow leaves it and the whole net uncompiled."""
     size, crop, random = (24, 32), (16, 16), np.random.RandomState(17)

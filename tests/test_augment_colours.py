@@ -1,10 +1,13 @@
-"""The augmentation's colours and noise: the formulas of spec.md, computed here pixel by pixel."""
+"""The augmentation's colours and noise in both forms: the formulas of spec.md, computed here pixel by pixel."""
 import math
 
 import numpy as np
+import pytest
 
 from augmentation_graph import CROP, ROUND, SOURCE, images, params_of, run
 from src.model.augment_draws import TABLES, draw, identity
+
+pytestmark = pytest.mark.usefixtures('augmentation_form')
 
 AXES = np.array([[.51, .56, .65], [.79, .01, -.62], [.35, -.83, .44]])
 

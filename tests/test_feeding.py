@@ -99,14 +99,17 @@ def test_batches_of_what_is_made_of_each_sample(session):
             feed.run(session, feed.tensors, {})
 
 
-def test_pairs_augmented_one_by_one_are_those_of_the_batch(session):
+@pytest.mark.parametrize('correlation', ['graph', 'native'])
+def test_pairs_augmented_one_by_one_are_those_of_the_batch(session, request, correlation):
+    if correlation == 'native':
+        request.getfixturevalue('native_ops')
     size, crop, random = (48, 64), (32, 40), np.random.RandomState(3)
     drawn = draw(random, TABLES['paper'], 3, size, crop, 10 ** 6)
     batch = BatchToAugment(*random.randint(0, 256, (2, 3) + size + (3,)).astype(np.uint8),
                            random.normal(0, 9, (3,) + size + (2,)).astype(np.float32), random.rand(3, *size) < .8,
                            np.stack([drawn[name] for name in PARAMETERS], axis=1))
     settings = types.SimpleNamespace(augment='paper', image_size=crop)
-    feed = open_feed(itertools.repeat(batch), settings, Cpu(training=True))
+    feed = open_feed(itertools.repeat(batch), settings, Cpu(correlation, training=True))
     together = augmented(BatchToAugment(*[tf.constant(array) for array in batch]), crop)
     feed.start(session)
     for _ in range(2):

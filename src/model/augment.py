@@ -1,16 +1,19 @@
 """The augmentation of FlowNet 2.0's training as one batched graph: it runs beside the network, on the same device.
 
 The parameters come from augment_draws.py, the colours change in augment_colours.py; here are the geometry and the
-whole. (FlowNet 2.0, supplement; Caffe's DataAugmentation and FlowAugmentation layers; docs/spec.md, section 6.)
+whole, in stock operations for any device, or by the native ops of augment_native.py for a CPU. (FlowNet 2.0,
+supplement; Caffe's DataAugmentation and FlowAugmentation layers; docs/spec.md, section 6.)
 """
 import typing
 
 import numpy as np
 
 from src.model.affine import Affine
-from src.model.augment_colours import chromatic, colour_range, gamma_group, noise, product
+from src.model.augment_colours import (chromatic, chromatic_numbers, colour_range, gamma_group, gamma_numbers, noise,
+                                       noise_bits, product)
 from src.model.augment_draws import FLOAT_COUNTS, crop_to_source_affine, second_frame
-from src.model.build_options import keep_float32
+from src.model.augment_native import augment_images, move_flow
+from src.model.build_options import current_options, keep_float32
 from src.tf import tf
 
 
@@ -32,19 +35,42 @@ def augment(image_a: tf.Tensor, image_b: tf.Tensor, flow: tf.Tensor, valid: tf.T
         geometry does) is not. Where a pixel is not valid, its flow is 0.
     """
     source_size = valid.shape.as_list()[1:]
-    to_a = _per_pixel(crop_to_source_affine(params, source_size, crop_size, tf))
-    to_b = _per_pixel(crop_to_source_affine(second_frame(params), source_size, crop_size, tf))
+    to_a = crop_to_source_affine(params, source_size, crop_size, tf)
+    to_b = crop_to_source_affine(second_frame(params), source_size, crop_size, tf)
+    form = _native_form if current_options().native_augmentation else _stock_form
+    return form(image_a, image_b, flow, valid, params, crop_size, to_a, to_b)
+
+
+def _native_form(image_a, image_b, flow, valid, params, crop_size, to_a, to_b):
+    new_a, new_b = augment_images(image_a, image_b, to_a, to_b, params, crop_size)
+    return (new_a, new_b) + move_flow(flow, valid, to_a, *_motion(to_a, to_b), crop_size=crop_size)
+
+
+def _stock_form(image_a, image_b, flow, valid, params, crop_size, to_a, to_b):
+    to_a, to_b = _per_pixel(to_a), _per_pixel(to_b)
     crop_xy = _crop_xy(crop_size)
 
     source_a, source_b = _planes(image_a), _planes(image_b)
     planes_a = _sample(_pack_rgb(source_a, valid.shape), to_a.apply(*crop_xy))  # [N, 3, h · w]
     planes_b = _sample(_pack_rgb(source_b, valid.shape), to_b.apply(*crop_xy))
-    planes_a = chromatic(planes_a, colour_range(source_a), params)
-    planes_b = gamma_group(chromatic(planes_b, colour_range(source_b), params), params)
+    planes_a = chromatic(planes_a, chromatic_numbers(colour_range(source_a), params))
+    planes_b = chromatic(planes_b, chromatic_numbers(colour_range(source_b), params))
+    planes_b = gamma_group(planes_b, gamma_numbers(params))
 
-    noise_a, noise_b = noise(planes_a.shape.as_list(), params)
-    flow, valid = _transform_flow(flow, valid, crop_xy, to_a, to_b)
+    noise_a, noise_b = noise(noise_bits(planes_a.shape.as_list(), params), params)
+    flow, valid = _transform_flow(flow, valid, crop_xy, to_a, *_motion(to_a, to_b))
     return _as_image(planes_a + noise_a, crop_size), _as_image(planes_b + noise_b, crop_size), flow, valid
+
+
+def _motion(to_a, to_b):
+    """The flow between the new frames, M_b⁻¹(M_a(p) + flow(M_a(p))) − p, as two Affines: what is left of p where the
+    flow is 0, plus 1, and what a flow is taken by, as a vector.
+
+    Both maps are shifted by what M_b adds, so that no number much larger than the flow is added only to be subtracted
+    again, and the identity is one to the bit.
+    """
+    from_b = to_b.shifted(-to_b.x0, -to_b.y0).inverse()
+    return from_b.compose(to_a.shifted(-to_b.x0, -to_b.y0)), from_b
 
 
 def _crop_xy(crop_size):
@@ -122,12 +148,8 @@ def _read(pixels, index):
     return tf.gather_nd(pixels, tf.cast(index, tf.int32)[..., None])
 
 
-def _transform_flow(flow, valid, crop_xy, to_a, to_b):
-    """The flow between the new frames, M_b⁻¹(M_a(p) + flow(M_a(p))) − p, and where it is valid.
-
-    Both maps are shifted by what M_b adds, so that no number much larger than the flow is added only to be subtracted
-    again, and the identity is one to the bit.
-    """
+def _transform_flow(flow, valid, crop_xy, to_a, still, from_b):
+    """The flow between the new frames, with what _motion returns, and where it is valid."""
     _, height, width, _ = flow.shape.as_list()
     x, y = [tf.floor(place + .5) for place in to_a.apply(*crop_xy)]  # the nearest pixel
     column, row = tf.clip_by_value(x, 0, width - 1), tf.clip_by_value(y, 0, height - 1)
@@ -137,8 +159,7 @@ def _transform_flow(flow, valid, crop_xy, to_a, to_b):
     known = tf.logical_and(seen > 0, inside)  # [N, h, w]
     mask = tf.cast(known, tf.float32)
 
-    from_b = to_b.shifted(-to_b.x0, -to_b.y0).inverse()
-    static = from_b.compose(to_a.shifted(-to_b.x0, -to_b.y0)).displacement(*crop_xy)
+    static = still.displacement(*crop_xy)
     old = _read(tf.reshape(flow, [-1, 2]), index)  # [N, h, w, 2]
     moving = from_b.apply_to_vector(*tf.unstack(old, axis=3))
     new = tf.stack([(static[0] + moving[0]) * mask, (static[1] + moving[1]) * mask], axis=1)

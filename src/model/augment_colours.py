@@ -40,17 +40,32 @@ def colour_range(planes: tf.Tensor) -> typing.Tuple[tf.Tensor, tf.Tensor]:
     return mean, tf.maximum(highest, -lowest)
 
 
-def chromatic(planes: tf.Tensor, image_range: typing.Tuple[tf.Tensor, tf.Tensor],
-              params: typing.Dict[str, tf.Tensor]) -> tf.Tensor:
-    """Changes brightness, saturation and hue along AXES.
+class Chromatic(typing.NamedTuple):
+    """The chromatic step of pairs as numbers, float [N, …]; src/native/augment.h has them in this order.
+
+    A colour's coordinates are z = into · colour + before, then z · |z|^(2 · bend) + after. Their saturation, hue and
+    length change as `_saturate_and_light` does it; then min(z, most), and back · z is the new colour.
+    """
+    into: tf.Tensor  # [N, 3, 3]
+    before: tf.Tensor  # this and the next two [N, 3, 1]
+    bend: tf.Tensor
+    after: tf.Tensor
+    saturation: tf.Tensor  # this and `light` [N, 3]: half the power of a length, what is added, the factor after that
+    turn: tf.Tensor  # [N, 5]: the factor of z_0, and the 2 × 2 matrix of the others
+    light: tf.Tensor
+    dark: tf.Tensor  # [N, 1]: a length that nothing is divided by
+    most: tf.Tensor  # [N, 3, 1]
+    back: tf.Tensor  # [N, 3, 3]
+    changes: tf.Tensor  # bool [N]: whether any parameter is not neutral
+
+
+def chromatic_numbers(image_range: typing.Tuple[tf.Tensor, tf.Tensor],
+                      params: typing.Dict[str, tf.Tensor]) -> Chromatic:
+    """The Chromatic of images.
 
     Args:
-        planes: float [N, 3, P].
-        image_range: of the whole images that the planes are cropped from, as in Caffe.
+        image_range: from colour_range, of the whole images, not the crops, as in Caffe.
         params: {parameter: float [N]}.
-
-    Returns:
-        float [N, 3, P].
     """
     mean, largest = image_range
     usable = largest > SMALLEST
@@ -63,63 +78,93 @@ def chromatic(planes: tf.Tensor, image_range: typing.Tuple[tf.Tensor, tf.Tensor]
 
     mean, power, mult = mean / scale, of_axes('_pow', 1.), of_axes('_mult', 1.)
     root = _power(mult, 1 / power)  # taken to the power with z, instead of a product after it
-    z = product(AXES / WHITE * (root / scale), planes) - mean * root
-    z = z * _power(z * z, (power - 1) / 2) + (of_axes('_add', 0.) * mult + mean)  # sign(z) · |z|^pow
-
     longest = tf.maximum(tf.norm(largest, axis=1, keepdims=True), SMALLEST)  # [N, 1, 1], the new unit of z
-    z = _saturate_and_light(tf.unstack(z, axis=1), tf.unstack(scale / longest, axis=1), longest[:, 0], params)
-    z = tf.minimum(tf.stack(z, axis=1), largest / longest)
-    changed = tf.clip_by_value(product((WHITE * AXES.T) * longest, z), 0, WHITE)
-    return tf.where(_is_neutral(params, CHROMATIC), planes, changed)
+    cos, sin = tf.cos(params['col_rotate']), tf.sin(params['col_rotate'])
+    first, second, third = tf.unstack(scale[:, :, 0] / longest[:, 0], axis=1)
+    return Chromatic(
+        into=AXES / WHITE * (root / scale), before=-mean * root, bend=(power - 1) / 2,
+        after=of_axes('_add', 0.) * mult + mean,
+        saturation=tf.stack([params['sat_pow'] / 2, params['sat_add'], params['sat_mult']], axis=1),
+        turn=tf.stack([first, cos * second, -sin * second, sin * third, cos * third], axis=1),
+        light=tf.stack([params['lmult_pow'] / 2, params['lmult_add'], params['lmult_mult']], axis=1),
+        dark=SMALLEST / longest[:, 0], most=largest / longest, back=(WHITE * AXES.T) * longest,
+        changes=_any_changes(params, CHROMATIC))
 
 
-def _saturate_and_light(z, scale, unit, params):
-    """The steps that take the coordinates, a list of [N, P], together: saturation, hue, brightness.
+def chromatic(planes: tf.Tensor, numbers: Chromatic) -> tf.Tensor:
+    """Changes brightness, saturation and hue along AXES: float [N, 3, P] → [N, 3, P]."""
+    z = product(numbers.into, planes) + numbers.before
+    z = z * _power(z * z, numbers.bend) + numbers.after  # sign(z) · |z|^pow
+    z = tf.minimum(tf.stack(_saturate_and_light(tf.unstack(z, axis=1), numbers), axis=1), numbers.most)
+    return tf.where(numbers.changes, tf.clip_by_value(product(numbers.back, z), 0, WHITE), planes)
 
-    They return z · scale, with `unit` what a length of 1 then is in that of the image's colours: both [N, 1].
-    """
-    param = {name: params[name][:, None] for name in CHROMATIC}  # [N, 1]
-    cos, sin = tf.cos(param['col_rotate']), tf.sin(param['col_rotate'])
 
+def _saturate_and_light(z, numbers):
+    """The steps that take the coordinates, a list of [N, P], together: saturation, hue, brightness."""
     square = z[1] * z[1] + z[2] * z[2]
-    saturation = tf.maximum(_power(square, param['sat_pow'] / 2) + param['sat_add'], 0) * param['sat_mult']
-    saturation = _divide(saturation, square, SMALLEST)
-
-    z = (scale[0] * z[0],
-         (cos * scale[1]) * z[1] - (sin * scale[1]) * z[2],
-         (sin * scale[2]) * z[1] + (cos * scale[2]) * z[2])
-
+    saturation = _divide(_changed_length(square, numbers.saturation), square, SMALLEST)
+    turn = tf.split(numbers.turn, 5, axis=1)  # [N, 1] each
+    z = turn[0] * z[0], turn[1] * z[1] + turn[2] * z[2], turn[3] * z[1] + turn[4] * z[2]
     grey, colour = z[0] * z[0], z[1] * z[1] + z[2] * z[2]
-    length = _power(grey + colour, param['lmult_pow'] / 2)
-    length = tf.maximum(length + param['lmult_add'], 0) * param['lmult_mult']
-    light = _divide(length, grey + colour * (saturation * saturation), SMALLEST / unit)
+    length = _changed_length(grey + colour, numbers.light)
+    light = _divide(length, grey + colour * (saturation * saturation), numbers.dark)
     light_and_saturation = light * saturation
     return z[0] * light, z[1] * light_and_saturation, z[2] * light_and_saturation
 
 
-def gamma_group(planes: tf.Tensor, params: typing.Dict[str, tf.Tensor]) -> tf.Tensor:
-    """Changes tint, gamma, brightness and contrast a little: float [N, 3, P] → [N, 3, P]."""
-    param = {name: params[name][:, None, None] for name in GAMMA_GROUP}  # [N, 1, 1]
-    tinted = planes * tf.concat([param[name] for name in TINTS], axis=1)
-    before, after = tf.reduce_sum(planes, axis=1, keepdims=True), tf.reduce_sum(tinted, axis=1, keepdims=True)
-    tinted = tf.minimum(tinted * (before / (after * WHITE + .01 * WHITE * WHITE)), 1)  # as bright as before; 0…1
+def _changed_length(square, numbers):
+    """max(√square^power + add, 0) · mult, with half the power, add and mult as `numbers` [N, 3]."""
+    half_power, add, mult = tf.split(numbers, 3, axis=1)
+    return tf.maximum(_power(square, half_power) + add, 0) * mult
+
+
+class GammaGroup(typing.NamedTuple):
+    """The gamma group of pairs as numbers; src/native/augment.h has them in this order.
+
+    A colour times `tint`, as bright as before and at most 1, to the power `gamma`, times `gain`, plus `offset`.
+    """
+    tint: tf.Tensor  # float [N, 3, 1]
+    gamma: tf.Tensor  # this and the next two float [N, 1, 1]
+    gain: tf.Tensor
+    offset: tf.Tensor
+    changes: tf.Tensor  # bool [N]: whether any parameter is not neutral
+
+
+def gamma_numbers(params: typing.Dict[str, tf.Tensor]) -> GammaGroup:
+    """The GammaGroup of {parameter: float [N]}."""
+    param = {name: params[name][:, None, None] for name in GAMMA_GROUP}
     gain = param['contrast'] * WHITE
-    changed = _power(tinted, param['gamma']) * gain + (gain * (param['brightness'] - .5) + .5 * WHITE)
-    changed = tf.clip_by_value(changed, 0, WHITE)
-    return tf.where(_is_neutral(params, GAMMA_GROUP), planes, changed)
+    return GammaGroup(tf.concat([param[name] for name in TINTS], axis=1), param['gamma'], gain,
+                      gain * (param['brightness'] - .5) + .5 * WHITE, _any_changes(params, GAMMA_GROUP))
 
 
-def noise(shape: typing.List[int], params: typing.Dict[str, tf.Tensor]) -> typing.Tuple[tf.Tensor, tf.Tensor]:
-    """Gaussian noise for the images of both frames: two float [N, 3, P], `shape`, independent of each other.
+def gamma_group(planes: tf.Tensor, numbers: GammaGroup) -> tf.Tensor:
+    """Changes tint, gamma, brightness and contrast a little: float [N, 3, P] → [N, 3, P]."""
+    tinted = planes * numbers.tint
+    before, after = tf.reduce_sum(planes, axis=1, keepdims=True), tf.reduce_sum(tinted, axis=1, keepdims=True)
+    tinted = tf.minimum(tinted * (before / (after * WHITE + .01 * WHITE * WHITE)), 1)
+    changed = tf.clip_by_value(_power(tinted, numbers.gamma) * numbers.gain + numbers.offset, 0, WHITE)
+    return tf.where(numbers.changes, changed, planes)
 
-    Each pair has a generator of its own, so that its noise is the same in whatever batch it comes. Box and Muller make
-    two gaussian numbers of two uniform ones; here these are a single one of 23 bits and the lower 11 bits of the same,
-    which are enough for grey levels and take a third of the time of two tf.random.stateless_normal.
+
+def noise_bits(shape: typing.List[int], params: typing.Dict[str, tf.Tensor]) -> typing.List[tf.Tensor]:
+    """The random numbers of the noise: for each pair int32 [3, P], from 1 to RINGS · ANGLES − 1; `shape` is [N, 3, P].
+
+    Each pair has a generator of its own, so that its noise is the same in whatever batch it comes.
     """
     seeds = tf.cast(tf.stack([params['noise_seed'], tf.zeros_like(params['noise_seed'])], axis=1), tf.int32)  # [N, 2]
-    bits = [tf.random.stateless_uniform(shape[1:], seed, 1, RINGS * ANGLES, tf.int32)  # an Ascend has none for floats
+    return [tf.random.stateless_uniform(shape[1:], seed, 1, RINGS * ANGLES, tf.int32)  # an Ascend has none for floats
             for seed in tf.unstack(seeds)]
-    radial = tf.stack([tf.cast(one, tf.float32) for one in bits])  # and a GPU stacks no int32
+
+
+def noise(bits: typing.List[tf.Tensor], params: typing.Dict[str, tf.Tensor]) -> typing.Tuple[tf.Tensor, tf.Tensor]:
+    """Gaussian noise for the images of both frames, from noise_bits: two float [N, 3, P], independent of each other.
+
+    Box and Muller make two gaussian numbers of two uniform ones; here these are a single one of 23 bits and the lower
+    11 bits of the same, which are enough for grey levels and take a third of the time of two
+    tf.random.stateless_normal.
+    """
+    radial = tf.stack([tf.cast(one, tf.float32) for one in bits])  # a GPU stacks no int32
     radial *= 1 / (RINGS * ANGLES)  # between 0 and 1
     turns = radial * RINGS
     angle = (turns - tf.floor(turns)) * (2 * np.pi)
@@ -137,7 +182,7 @@ def _divide(length, square, smallest):
     return tf.where(square > smallest * smallest, length * tf.rsqrt(square), tf.ones_like(square))
 
 
-def _is_neutral(params, names):
-    """Which pairs have no parameter among these that is not neutral: bool [N]."""
+def _any_changes(params, names):
+    """Which pairs have a parameter among these that is not neutral: bool [N]."""
     neutral = identity(1)
-    return tf.reduce_all(tf.stack([tf.equal(params[name], neutral[name]) for name in names]), axis=0)
+    return tf.reduce_any(tf.stack([tf.not_equal(params[name], neutral[name]) for name in names]), axis=0)

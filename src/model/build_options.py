@@ -17,6 +17,7 @@ class BuildOptions:
     """How a graph is built. Variables, images, flows and losses are float32 whatever the options."""
     dtype: tf.DType = tf.float32  # of convolutions, the correlation and all features between them; or tf.float16
     correlation: str = 'graph'  # 'graph': stock operations; 'native': the op of src/native
+    native_augmentation: bool = False  # pairs are augmented by the ops of src/native, which run on CPUs alone
     portable_ops: bool = True  # only operations and attributes that NPUs and all readers of an exported graph know
     channel_alignment: int = 1  # layers see multiples of so many channels: the others are filled up with zeros
     trained_scopes: tuple = ('',)  # how the names of the variables begin that training changes; the rest is frozen

@@ -1,4 +1,4 @@
-"""Builds the correlation op for the TensorFlow that is installed.
+"""Builds the native ops, the correlation and a CPU's augmentation, for the TensorFlow that is installed.
 
     python3 -m src.native.build [--cuda auto|on|off] [--xla auto|on|off]
 
@@ -20,6 +20,8 @@ from src.tf import tf
 ARCHITECTURES = (60, 70, 75, 80, 90)  # sm_XY runs on GPUs of the same major X and minor ≥ Y
 LAST_LINES = 20  # of a compiler's output
 XLA_SINCE = (2, 21)  # the TensorFlow from which on its headers have what XLA_SOURCE takes
+# so that loops become vectors: none of it changes a number but infinities, NaNs and the sign of a zero
+VECTORS = ['-fno-math-errno', '-fno-trapping-math', '-ffinite-math-only', '-fno-signed-zeros']
 XLA_INCLUDES = ('highwayhash', 'farmhash_archive/src')  # of external/, which TensorFlow's own flags leave out
 
 
@@ -93,8 +95,9 @@ def _compile(folder, path, nvcc, xla):
     standard, tensorflow = '-std=c++14', tf.sysconfig.get_compile_flags()  # which may ask for a later standard
     defines = ['-DFLOWNET_CUDA'] * bool(nvcc)
     compile_cxx = linker = cxx + ['-O3', '-fPIC', standard]
-    steps = {'correlation_cpu.cc': compile_cxx,
-             'correlation_ops.cc': compile_cxx + tensorflow + defines + ['-Wno-deprecated-declarations']}
+    with_tensorflow = compile_cxx + tensorflow + ['-Wno-deprecated-declarations']
+    steps = {'correlation_cpu.cc': compile_cxx, 'correlation_ops.cc': with_tensorflow + defines,
+             'augment_cpu.cc': compile_cxx + VECTORS, 'augment_ops.cc': with_tensorflow}
     link = tf.sysconfig.get_link_flags()
     if xla:
         steps[XLA_SOURCE] = compile_cxx + tensorflow + defines + ['-O1', '-w']  # warnings are of others' headers

@@ -112,7 +112,8 @@ def open_feed(stream: typing.Iterator, settings: Settings, device: Device) -> Fe
         return Feed(augmented_on_host(stream, settings.image_size, device.host_config), feeds_numpy=True)
 
     def one(pair):  # its numbers stay in a core's cache, those of a batch do not
-        batch = augmented(BatchToAugment(*[field[None] for field in pair]), settings.image_size)
+        with building(device.build_options):
+            batch = augmented(BatchToAugment(*[field[None] for field in pair]), settings.image_size)
         return Batch(*[field[0] for field in batch])
     return Feed(stream, feeds_numpy=False, of_each=one, cores=device.peers.cores())
 
