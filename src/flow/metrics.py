@@ -9,7 +9,8 @@ import numpy as np
 
 EPE_PIXELS, EPE_IMAGES = 'EPE (pixels)', 'EPE (images)'  # mean over all pixels; over images, of each image's mean
 SHARES = ('1px', '3px', '5px', 'Fl-all')  # percent of the pixels
-NAMES = (EPE_PIXELS, EPE_IMAGES) + SHARES + ('s0-10', 's10-40', 's40+', 'matched', 'unmatched')
+BY_LENGTH = ('s0-10', 's10-40', 's40+')  # EPE where the truth is so many pixels long
+NAMES = (EPE_PIXELS, EPE_IMAGES) + SHARES + BY_LENGTH + ('matched', 'unmatched')
 
 
 class Sums(dict):
@@ -44,22 +45,22 @@ def sums(flow: np.ndarray, truth: np.ndarray, valid: np.ndarray, occluded: typin
         ValueError: shapes do not fit together.
     """
     _check_shapes(flow, truth, valid, occluded)
-    valid = np.asarray(valid, bool)
-    truth = np.asarray(truth)[valid].astype(np.float64)  # (pixels, 2)
-    error = endpoint_error(np.asarray(flow)[valid], truth)  # (pixels,)
-    length = _length(truth)
+    truth, valid = np.asarray(truth), np.asarray(valid, bool)
+    error, length = endpoint_error(flow, truth)[valid], _length(truth)[valid]  # (pixels,)
 
     def share(wrong):
-        return float(wrong.sum()), len(error)
+        return float(np.count_nonzero(wrong)), len(error)
 
     def mean(part):
-        return float(error[part].sum()), int(part.sum())
+        return float(error[part].sum()), int(np.count_nonzero(part))
 
     found = Sums({
         EPE_PIXELS: (float(error.sum()), len(error)),
         '1px': share(error > 1), '3px': share(error > 3), '5px': share(error > 5),
-        'Fl-all': share((error > 3) & (error > 0.05 * length)),
-        's0-10': mean(length < 10), 's10-40': mean((length >= 10) & (length <= 40)), 's40+': mean(length > 40)})
+        'Fl-all': share((error > 3) & (error > 0.05 * length))})
+    group = np.add(length >= 10, length > 40, dtype=np.intp)
+    totals, pixels = np.bincount(group, error, len(BY_LENGTH)), np.bincount(group, minlength=len(BY_LENGTH))
+    found.update(zip(BY_LENGTH, zip(totals.tolist(), pixels.tolist())))
     if len(error):
         found[EPE_IMAGES] = float(error.mean()), 1
     if occluded is not None:
@@ -70,7 +71,8 @@ def sums(flow: np.ndarray, truth: np.ndarray, valid: np.ndarray, occluded: typin
 
 def endpoint_error(flow: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """The end-point error of each pixel, float64 [...] of two flows [..., 2], in pixels; infinite where it is NaN."""
-    error = _length(np.asarray(flow) - np.asarray(truth, np.float64))
+    with np.errstate(invalid='ignore'):  # of what is infinite in both
+        error = _length(np.subtract(flow, truth, dtype=np.float64))
     error[np.isnan(error)] = np.inf  # NaN would slip through every comparison
     return error
 
@@ -150,7 +152,8 @@ def _check_shapes(flow, truth, valid, occluded):
 
 
 def _length(vectors):
-    return np.sqrt(vectors[..., 0] ** 2 + vectors[..., 1] ** 2)
+    x, y = vectors[..., 0], vectors[..., 1]
+    return np.sqrt(np.square(x, dtype=np.float64) + np.square(y, dtype=np.float64))
 
 
 def _row(pairs, sums):
