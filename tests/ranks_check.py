@@ -226,9 +226,9 @@ def benchmark(check, name, *rows):
     """tools/benchmark.py with one and two ranks."""
     with open(os.path.join(check.out, name + '.txt'), 'wb') as file:
         process = subprocess.Popen(
-            [sys.executable, 'tools/benchmark.py', '--ranks', '1,2', '--modes', 'all', '--rounds', '5', '--at_once',
-             '--chip', check.chip, '--json', os.path.join(check.out, name + '.json'), *rows], cwd=ROOT, stdout=file,
-            stderr=subprocess.STDOUT, start_new_session=True)
+            [sys.executable, 'tools/benchmark.py', '--ranks', '1,2', '--modes', 'all', '--rounds', '5',
+             '--warm_together', '--chip', check.chip, '--json', os.path.join(check.out, name + '.json'), *rows], cwd=ROOT,
+            stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
     process.name = name
     try:
         process.wait(max(check.end - time.monotonic(), 0))

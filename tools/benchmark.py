@@ -31,7 +31,7 @@ import src.starting  # noqa: F401, first of all
 from src.files import InputError, write_text
 from src.run import flags
 
-NET_COLUMNS = ('net', 'width', 'size', 'batch', 'mode', 'precision', 'xla', 'correlation', 'ranks')
+NET_COLUMNS = ('net', 'width', 'size', 'batch', 'mode', 'precision', 'xla', 'correlation', 'at_once', 'ranks')
 CONTEXT = multiprocessing.get_context('spawn')  # TensorFlow does not survive a fork
 CORRELATION_COLUMNS = ('shape', 'batch', 'type', 'form', 'direction')
 
@@ -49,6 +49,8 @@ def parse():
     add('--xla', type=several(flags.boolean), default='False')
     add('--xla_cache', default='', help='folder of what XLA has compiled; empty: first runs compile all')
     add('--correlations', type=several(flags.one_of(('native', 'graph'))), default='native', help='of native, graph')
+    add('--at_once', type=several(flags.whole(1)), default='1',
+        help='runs of inference that go on at the same time; flownet2_val.py and _test.py have 2 on a GPU')
     add('--ranks', type=several(flags.whole(1)), default='1', help='processes that train together, each on a GPU')
     add('--correlation-only', action='store_true', help='the correlation alone, in all its forms')
     add('--shape', type=several(flags.whole(1)), default='56,128,256', help='H,W,C of its feature maps')
@@ -56,7 +58,7 @@ def parse():
     add('--against', type=several(flags.one_of(ENGINES + tuple(SHORT))), default='',
         help='of %s; torch: %s' % (', '.join(ENGINES), ', '.join(SHORT['torch'])))
     add('--against_python', default=sys.executable, help='the Python that has their packages')
-    add('--at_once', action='store_true', help='warm all rows up at the same time: first runs take longer')
+    add('--warm_together', action='store_true', help='warm all rows up at the same time: first runs take longer')
     add('--chip', choices=('auto', 'gpu', 'cpu'), default='auto')
     add('--rounds', type=flags.whole(1), default=7, help='turns; the median counts')
     add('--seconds', type=flags.number, default=1., help='of each row in a turn, at the least one run')
@@ -65,6 +67,8 @@ def parse():
     args = parser.parse_args()
     if max(args.ranks) > 1 and (args.correlation_only or 'inference' in args.modes):
         parser.error('--ranks: several processes train together, they do not infer: --modes last,all')
+    if max(args.at_once) > 1 and args.modes != ['inference']:
+        parser.error('--at_once: a step of training waits for the one before: --modes inference')
     if args.against and args.correlation_only:
         parser.error('--against: of nets, not of the correlation alone')
     if args.against and args.chip == 'auto':
@@ -84,7 +88,7 @@ def rows_of(args):
                 for batch, kind, direction, form in itertools.product(args.batch_sizes, kinds, (
                     'forward', 'forward+backward'), args.forms)], CORRELATION_COLUMNS
     lists = (args.nets, args.widths, [args.size], args.batch_sizes, args.modes, args.precisions, args.xla,
-             args.correlations, args.ranks)
+             args.correlations, args.at_once, args.ranks)
     rows = [dict(zip(NET_COLUMNS, row), chip=args.chip, xla_cache=args.xla_cache)
             for row in itertools.product(*lists)]
     if not args.against:
@@ -93,7 +97,7 @@ def rows_of(args):
     return ours + rows_against(ours, args.against), ('engine',) + NET_COLUMNS
 
 
-def measure(rows, columns, rounds, seconds, at_once, python):
+def measure(rows, columns, rounds, seconds, warm_together, python):
     """Starts a process for each row, times them in turns and adds the figures to the rows.
 
     Args:
@@ -102,9 +106,9 @@ def measure(rows, columns, rounds, seconds, at_once, python):
     pipes = []  # of each row those of its processes
     for row in rows:
         pipes.append(start_ours(row) if row.get('engine', OURS) == OURS else [start_other(row, python)])
-        if not at_once:
+        if not warm_together:
             warm_up(row, pipes[-1], columns)
-    for row, own in zip(rows, pipes if at_once else []):
+    for row, own in zip(rows, pipes if warm_together else []):
         warm_up(row, own, columns)
     times = [[] for _ in rows]
     for _ in range(rounds):
@@ -221,7 +225,7 @@ def main():
     rows, columns = rows_of(args)
     with tempfile.TemporaryDirectory() as folder:
         export_nets(rows, folder)
-        measure(rows, columns, args.rounds, args.seconds, args.at_once, args.against_python)
+        measure(rows, columns, args.rounds, args.seconds, args.warm_together, args.against_python)
     print('; '.join(sorted({row['device'] for row in rows}, key=[row['device'] for row in rows].index)))
     print(table(rows, columns, args.peak))
     if args.json:

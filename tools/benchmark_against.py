@@ -50,7 +50,8 @@ def rows_against(rows, engines):
     """
     distinct = {tuple(row[name] for name in SAME): row for row in rows if row['ranks'] == 1}
     engines = [name for engine in engines for name in SHORT.get(engine, (engine,))]
-    return [dict(row, engine=engine, xla='-', correlation='-') for row in distinct.values() for engine in engines]
+    return [dict(row, engine=engine, xla='-', correlation='-', at_once='-')
+            for row in distinct.values() for engine in engines]
 
 
 def alike(other, rows):
@@ -107,8 +108,9 @@ def peak_memory():
 
 def ratios(rows):
     """How long each row of ours takes in shares of another engine's that does the same: a line for each."""
-    return ['%s: ours%s %.3f ms a pair, %s %.3f: %.2f of its time, %.2f times its rate' % (
-        ' '.join(str(row[name]) for name in SAME), ' with XLA' if row['xla'] else '', row['ms_per_pair'],
+    return ['%s: ours%s%s %.3f ms a pair, %s %.3f: %.2f of its time, %.2f times its rate' % (
+        ' '.join(str(row[name]) for name in SAME), ' with XLA' if row['xla'] else '',
+        ', %d at once,' % row['at_once'] if row['at_once'] > 1 else '', row['ms_per_pair'],
         other['engine'], other['ms_per_pair'], row['ms_per_pair'] / other['ms_per_pair'],
         other['ms_per_pair'] / row['ms_per_pair'])
         for other in rows if other.get('engine', OURS) != OURS for row in alike(other, rows)]

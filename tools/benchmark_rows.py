@@ -1,4 +1,5 @@
 """One row of tools/benchmark.py: a process that builds one graph and times it whenever it is asked to."""
+import concurrent.futures
 import functools
 import os
 import resource
@@ -72,7 +73,7 @@ def work(row, pipe, tf_config=None):
                        gflop_per_pair=_flop(row) / 1e9, ranks=device.ranks,
                        gradient_mb=sum(4 * variable.shape.num_elements() for variable in trained) / 1e6))
         for count in iter(pipe.recv, 0):
-            pipe.send(_seconds(run, -(-count // runs)) / runs)
+            pipe.send(_seconds(run, -(-count // runs), row.get('at_once', 1)) / runs)
         if trained:
             call = session.make_callable(exchange)
             _seconds(call, EXCHANGES)
@@ -142,11 +143,19 @@ def _correlations(row, runs):
     return done
 
 
-def _seconds(run, count):
-    started = time.perf_counter()
-    for _ in range(count):
-        run()
-    return (time.perf_counter() - started) / count
+def _seconds(run, count, at_once=1):
+    """Seconds for each of at least `count` runs, `at_once` of which go on at the same time."""
+    share = -(-count // at_once)
+
+    def one_behind_the_other():
+        for _ in range(share):
+            run()
+
+    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+        started = time.perf_counter()
+        for thread in [pool.submit(one_behind_the_other) for _ in range(at_once)]:
+            thread.result()
+        return (time.perf_counter() - started) / (share * at_once)
 
 
 def _flop(row):
