@@ -16,6 +16,7 @@ from script_runner import ROOT
 from src.data.datasets import Sample, load, read_list
 from src.data.inputs import open_input
 from src.data.pipeline import training_batches
+from src.device.device import Cpu
 from src.data.prepared import Writer
 from src.files import write_bytes, write_json
 from src.flow import io
@@ -171,8 +172,8 @@ def test_inference_stops_at_a_full_disk_and_goes_on_from_there(tmp_path, disk, m
     monkeypatch.setattr(predict, 'load_flownet', lambda *_: (flow_of, contextlib.nullcontext()))
 
     def infer(folder):
-        predict.predict_all(open_input(str(tmp_path / 'frames')), Outputs(folder, ['flo', 'png']), None, 'w', None, {},
-                            movie=True)
+        predict.predict_all(open_input(str(tmp_path / 'frames')), Outputs(folder, ['flo', 'png']), None, 'w', Cpu(),
+                            {}, movie=True)
 
     assert 'No space left on device' in message(infer, disk)
     left = content(disk)

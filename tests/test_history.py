@@ -4,7 +4,7 @@ import csv
 import pytest
 
 from src.run import flags
-from src.run.history import LAST, History
+from src.run.history import LAST, Busy, History
 from src.run.settings import Settings
 
 
@@ -92,3 +92,13 @@ def test_the_rate_of_each_step():
     sintel = Settings.from_flags(flags.train_flags([]))
     assert [sintel.learning_rate(step) for step in (0, 7999, 8000, 8499, 8500, 9000, 9500, 9999, 10000, 10499)] == [
         1e-6, 1e-6, 5e-7, 5e-7, 2.5e-7, 1.25e-7, 6.25e-8, 6.25e-8, 1e-8, 1e-8]
+
+
+def test_seconds_with_a_thread_within(monkeypatch):
+    now, busy = [0.], Busy()
+    monkeypatch.setattr('src.run.history.time.monotonic', lambda: now[0])
+    for moment, step in ((1, busy.__enter__), (3, busy.__enter__), (4, busy.__exit__), (6, busy.__exit__),
+                         (10, busy.__enter__), (11, busy.__exit__)):
+        now[0] = moment
+        step()
+    assert busy.seconds == 6  # from 1 to 6, and from 10 to 11

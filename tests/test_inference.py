@@ -1,4 +1,5 @@
 """A net in a few lines of Python, as docs/python.md shows it."""
+import concurrent.futures
 import os
 import re
 
@@ -38,6 +39,15 @@ def test_a_net_is_a_function_that_gives_the_flow_of_flownet2_test(tmp_path, net,
         assert flow.shape == size + (2,) and flow.dtype == np.float32
         np.testing.assert_allclose(flow, read_flo(str(tmp_path / 'a_flow.flo')), rtol=1e-4, atol=1e-4)
     assert np.abs(flow_of(A, B) - flow_of(B, A)).max() > 1e-3
+
+
+def test_threads_share_a_net_though_it_knows_no_size_yet(net):
+    flow_of = open_flownet(net, 'S', 'cpu')
+    pairs = [[texture(seed, (33 + index // 2, 40)) for seed in (index, 9)] for index in range(6)]
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        together = list(pool.map(lambda pair: flow_of(*pair), pairs))
+    for pair, flow in zip(pairs, together):
+        np.testing.assert_allclose(flow, flow_of(*pair), rtol=1e-5, atol=1e-5)
 
 
 def test_two_nets_do_not_meet(tmp_path, flow_of):

@@ -10,7 +10,7 @@ from coded import SIZE, coded
 from src.data import pipeline
 from src.data.datasets import GeneratedPair
 from src.data.mixture import Mixture
-from src.data.pipeline import prefetch, random_crop, training_batches
+from src.data.pipeline import overlapped, prefetch, random_crop, training_batches
 from src.device.device import Cpu
 from src.files import InputError
 from src.run import flags, step
@@ -48,6 +48,21 @@ def test_prefetch_keeps_the_order_though_the_first_takes_longest():
         return 10 * item
 
     assert list(prefetch(work, range(6), workers=2, ahead=3)) == [0, 10, 20, 30, 40, 50]
+
+
+@pytest.mark.parametrize('at_once', [1, 2])
+def test_overlapped_is_a_map_with_so_many_calls_at_the_same_time(at_once):
+    meet, taken, threads = threading.Barrier(at_once), [], set()
+
+    def work(item):
+        meet.wait(10)
+        threads.add(threading.current_thread())
+        return 10 * item
+
+    results = overlapped(work, (taken.append(item) or item for item in range(6)), at_once)
+    assert taken == [] and next(results) == 0 and len(taken) <= at_once + 1
+    assert list(results) == [10, 20, 30, 40, 50]
+    assert len(threads) == at_once and (threading.current_thread() in threads) == (at_once == 1)
 
 
 def test_prefetch_reads_so_far_ahead_and_no_farther():

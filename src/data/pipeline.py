@@ -39,6 +39,11 @@ def prefetch(function, items, workers, ahead, finish=False):
         pool.shutdown(wait=finish or not asked())  # after Ctrl-C nobody waits for a disk that is read
 
 
+def overlapped(function, items, at_once):
+    """Yields function(item) for each item, in order: `at_once` calls go on at the same time; a single one here."""
+    return prefetch(function, items, at_once, at_once) if at_once > 1 else (function(item) for item in items)
+
+
 def batches_of_one_size(items, batch_size, size_of):
     """Groups consecutive items to lists of up to batch_size whose images, as size_of(item) tells, are of one size."""
     for _, alike in itertools.groupby(items, size_of):

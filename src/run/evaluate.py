@@ -1,15 +1,16 @@
 """The endpoint error of a net over a list of pairs: what flownet2_val.py prints and training goes by."""
 import contextlib
+import os
 import time
 import typing
 
 from tqdm import tqdm
 
 from src.data.datasets import load_with_occlusion
-from src.data.pipeline import batches_of_one_size, prefetch
+from src.data.pipeline import batches_of_one_size, overlapped, prefetch
 from src.flow.metrics import Table, sums
 
-MEASURERS = 2  # threads that measure flows while the net computes the next ones
+MEASURERS = min(8, max(2, os.cpu_count() or 2))  # threads that measure flows while the net computes the next ones
 
 
 class Evaluation(typing.NamedTuple):
@@ -20,7 +21,7 @@ class Evaluation(typing.NamedTuple):
 
 
 def evaluate(flow_of: typing.Callable, pairs: list, batch_size: int = 1, workers: int = 4,
-             detail: typing.Optional[typing.Callable] = None) -> Evaluation:
+             detail: typing.Optional[typing.Callable] = None, at_once: int = 1) -> Evaluation:
     """Measures every pair once, in order, at its own size.
 
     Args:
@@ -28,6 +29,7 @@ def evaluate(flow_of: typing.Callable, pairs: list, batch_size: int = 1, workers
         pairs: list of datasets.Pair.
         workers: threads that read.
         detail: called in a thread with (pair, its Sample, the flow, its sums) for each, or None.
+        at_once: how many calls of flow_of go on at the same time: Device.inferences.
 
     Returns:
         An Evaluation.
@@ -45,7 +47,9 @@ def evaluate(flow_of: typing.Callable, pairs: list, batch_size: int = 1, workers
     with contextlib.ExitStack() as stack:
         loaded = prefetch(_load, pairs, workers, ahead=2 * batch_size + workers)
         stack.enter_context(contextlib.closing(loaded))
-        measured = prefetch(measure, _computed(flow_of, loaded, batch_size), MEASURERS, ahead=batch_size + MEASURERS)
+        computed = _computed(flow_of, loaded, batch_size, at_once)
+        stack.enter_context(contextlib.closing(computed))
+        measured = prefetch(measure, computed, MEASURERS, ahead=batch_size + MEASURERS)
         stack.enter_context(contextlib.closing(measured))
         progress = stack.enter_context(tqdm(total=len(pairs), desc='validation', unit='pair', disable=None,
                                             leave=False))
@@ -61,8 +65,13 @@ def _load(pair):
     return (pair,) + load_with_occlusion(pair)
 
 
-def _computed(flow_of, loaded, batch_size):
+def _computed(flow_of, loaded, batch_size, at_once):
     """Yields what was loaded with its flow."""
-    for batch in batches_of_one_size(loaded, batch_size, lambda item: item[1].valid.shape):
-        flows = flow_of([sample.image_a for _, sample, _ in batch], [sample.image_b for _, sample, _ in batch])
-        yield from zip(batch, flows)
+    def compute(batch):
+        samples = [sample for _, sample, _ in batch]
+        return zip(batch, flow_of([sample.image_a for sample in samples], [sample.image_b for sample in samples]))
+
+    batches = batches_of_one_size(loaded, batch_size, lambda item: item[1].valid.shape)
+    with contextlib.closing(overlapped(compute, batches, at_once)) as computed:
+        for flows in computed:
+            yield from flows

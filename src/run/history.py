@@ -3,6 +3,7 @@ import csv
 import datetime
 import os
 import re
+import threading
 import time
 import typing
 
@@ -105,3 +106,24 @@ class Stopwatch:
         now = time.monotonic()
         last, self._last = self._last, now
         return now - last
+
+
+class Busy:
+    """A context that counts the `seconds` in which at least one thread is within it."""
+
+    def __init__(self):
+        self.seconds, self._threads, self._since = 0., 0, time.monotonic()
+        self._lock = threading.Lock()
+
+    def __enter__(self):
+        self._count(1)
+
+    def __exit__(self, *_):
+        self._count(-1)
+
+    def _count(self, change):
+        with self._lock:
+            now = time.monotonic()
+            if self._threads:
+                self.seconds += now - self._since
+            self._since, self._threads = now, self._threads + change

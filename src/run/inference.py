@@ -1,5 +1,6 @@
 """A net as a function from numpy images to numpy flow: what test, validation and training's validation call."""
 import contextlib
+import threading
 import typing
 
 import numpy as np
@@ -35,6 +36,7 @@ class FlowNet:
         self.net, self._width, self._options, self._batch_size = net, width, options, batch_size
         self._compiling = compiling
         self._graphs = {}  # size: (placeholder of A, of B, flow)
+        self._lock = threading.Lock()  # for the thread that builds one
 
     def build(self, size: typing.Tuple[int, int]) -> typing.Tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Builds the graph for images of `size` (H, W), once: placeholders of A and B, and the flow."""
@@ -49,10 +51,11 @@ class FlowNet:
     def __call__(self, session: tf.Session, images_a: Images, images_b: Images) -> np.ndarray:
         """Flow of up to batch_size pairs of one size: two lists of uint8 (H, W, 3) → float32 [n, H, W, 2]."""
         size = images_a[0].shape[:2]
-        is_new = size not in self._graphs
-        image_a, image_b, flow = self.build(size)
-        if is_new:  # another size may take other forms of layers, which cache more of the weights
-            cache_frozen_weights(session)
+        with self._lock, session.graph.as_default():
+            is_new = size not in self._graphs
+            image_a, image_b, flow = self.build(size)
+            if is_new:  # another size may take other forms of layers, which cache more of the weights
+                cache_frozen_weights(session)
         missing = self._batch_size - len(images_a)
         feed = {image_a: np.stack(list(images_a) + [images_a[-1]] * missing),
                 image_b: np.stack(list(images_b) + [images_b[-1]] * missing)}
@@ -129,8 +132,7 @@ def open_flownet(path: str = DEFAULT, net: typing.Optional[str] = None, chip: st
         InputError: the checkpoint does not fill the net, or the chip is not there.
     """
     device = open_device(chip, gpu_device, speed=Speed('auto', 'tf32'))
-    graph = tf.Graph()
-    with graph.as_default():
+    with tf.Graph().as_default():
         flownet, session = load_flownet(net, open_weights(path), device, (64, 64))
 
     def flow_of(image_a, image_b):
@@ -140,6 +142,5 @@ def open_flownet(path: str = DEFAULT, net: typing.Optional[str] = None, chip: st
                                  % (image.dtype, image.shape))
         if image_a.shape != image_b.shape:
             raise ValueError('the images are of two sizes: %s and %s' % (image_a.shape, image_b.shape))
-        with graph.as_default():
-            return flownet(session, [image_a], [image_b])[0]
+        return flownet(session, [image_a], [image_b])[0]
     return flow_of

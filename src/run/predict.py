@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from src.data.frames import Frames, PairReader
-from src.data.pipeline import batches_of_one_size, prefetch
+from src.data.pipeline import batches_of_one_size, overlapped, prefetch
 from src.device.device import Device
 from src.files import FolderLock, InputError, check_folder
 from src.flow.color import largest_motion
@@ -18,6 +18,7 @@ from src.flow.draw import beside
 from src.flow.headers import remarks
 from src.flow.io import read_image, same_size
 from src.interrupts import heard
+from src.run.history import Busy
 from src.run.inference import load_flownet
 from src.run.inference_record import InferenceRecord
 from src.run.movie import Movie
@@ -97,7 +98,7 @@ def predict_all(source: Frames, outputs: Outputs, net: typing.Optional[str], wei
             raise InputError('--out %s: holds a recording already; choose another folder' % outputs.folder)
         movie = movie and not record.has_movie(source.count)
         movie = Movie(record.movie_path, source.fps) if movie else None
-        run = _Run(source, outputs, record, batch_size, skip_broken, movie)
+        run = _Run(source, outputs, record, batch_size, device.inferences, skip_broken, movie)
         if run.size():
             flownet, session = load_flownet(net, weights, device, run.size(), batch_size)
             outputs.begin()
@@ -129,11 +130,11 @@ def _flows(flownet, session, images_a, images_b, both):
 class _Run:
     """The pairs of a source on their way: read, their flow, written."""
 
-    def __init__(self, source, outputs, record, batch_size, skip_broken, movie):
+    def __init__(self, source, outputs, record, batch_size, at_once, skip_broken, movie):
         self._source, self._outputs, self._record, self._movie = source, outputs, record, movie
-        self._batch_size = batch_size
+        self._batch_size, self._at_once = batch_size, at_once
         self._there = self._done = 0  # pairs that were there before, and that were done now
-        self._seconds = self._graph_seconds = 0.
+        self._seconds, self._graph = 0., Busy()
         self._reader = PairReader(source, source.pairs() if movie else self._left(), skip_broken, tqdm.write,
                                   ahead=2 * batch_size + WRITERS)
         self._reading = iter(self._reader)
@@ -160,7 +161,8 @@ class _Run:
                 stage(self._reading)
                 if self._movie:
                     stack.callback(self._movie.close)  # once the stages have ended
-                results = stage(prefetch(self._write, self._computed(batches, flows_of), WRITERS, ahead, finish=True))
+                computed = stage(self._computed(batches, flows_of))
+                results = stage(prefetch(self._write, computed, WRITERS, ahead, finish=True))
                 if self._movie:
                     results = stage(prefetch(self._movie.add, results, workers=1, ahead=2, finish=True))
                 for _ in results:
@@ -179,7 +181,7 @@ class _Run:
             print('written: %s in %s (%s)%s' % (_pairs(self._done), folder, ', '.join(kinds),
                                                 '; %d were there' % self._there if self._there else ''))
             print('%.2f pairs/s (graph: %.2f s of %.2f s)'
-                  % (self._done / self._seconds, self._graph_seconds, self._seconds), flush=True)
+                  % (self._done / self._seconds, self._graph.seconds, self._seconds), flush=True)
         if skipped:
             print('skipped: %s' % _pairs(skipped))
         self._reader.finish()
@@ -204,14 +206,17 @@ class _Run:
 
     def _computed(self, batches, flows_of):
         """Yields (FramePair, image A, image B, its flows, or None where it is there) of each pair."""
-        for batch in batches:
+        def compute(batch):
             pairs, images_a, images_b = zip(*batch)
             flows = [None] * len(batch)
             if not self._is_there(pairs[0]):
-                started = time.monotonic()
-                flows = flows_of(images_a, images_b)
-                self._graph_seconds += time.monotonic() - started
-            yield from zip(pairs, images_a, images_b, flows)
+                with self._graph:
+                    flows = flows_of(images_a, images_b)
+            return zip(pairs, images_a, images_b, flows)
+
+        with contextlib.closing(overlapped(compute, batches, self._at_once)) as batches_done:
+            for done in batches_done:
+                yield from done
 
     def _write(self, item):
         """Writes the files of a pair; returns its picture for the video, if there is one."""

@@ -20,13 +20,13 @@ MOST_ERROR = 1e3  # pixels: brighter than any colour, and finite, so that means 
 
 
 def validate(flow_of: typing.Callable, pairs: list, batch_size: int, result: str = '',
-             settings: typing.Optional[dict] = None, folders: typing.Sequence[str] = ()) -> None:
+             settings: typing.Optional[dict] = None, folders: typing.Sequence[str] = (), at_once: int = 1) -> None:
     """Prints the table, the line `Average EPE = …` and the rate; writes the same, and more, to the folder `result`.
 
     Of each pair its numbers alone are kept; the few that the report shows run a second time.
 
     Args:
-        flow_of, pairs, batch_size: as evaluate takes them.
+        flow_of, pairs, batch_size, at_once: as evaluate takes them.
         result: the folder, made if missing; empty writes nothing.
         settings: a dict of what is measured, to be kept with it.
         folders: data folders, which the names of the files are relative to.
@@ -38,7 +38,7 @@ def validate(flow_of: typing.Callable, pairs: list, batch_size: int, result: str
         return PairResult(pair.scene, *_names(pair, folders), size=sample.valid.shape, numbers=numbers_of(sums),
                           histogram=error_histogram(flow, sample.flow, sample.valid))
 
-    table, rate, results = evaluate(flow_of, pairs, batch_size, detail=detail if result else None)
+    table, rate, results = evaluate(flow_of, pairs, batch_size, detail=detail if result else None, at_once=at_once)
     print(table.format())
     print('Average EPE = %.4f' % table.average_epe())
     print('%d pairs, %.2f pairs/s' % (len(pairs), rate), flush=True)
