@@ -227,8 +227,8 @@ def benchmark(check, name, *rows):
     with open(os.path.join(check.out, name + '.txt'), 'wb') as file:
         process = subprocess.Popen(
             [sys.executable, 'tools/benchmark.py', '--ranks', '1,2', '--modes', 'all', '--rounds', '5',
-             '--warm_together', '--chip', check.chip, '--json', os.path.join(check.out, name + '.json'), *rows], cwd=ROOT,
-            stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
+             '--warm_together', '--chip', check.chip, '--json', os.path.join(check.out, name + '.json'), *rows],
+            cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
     process.name = name
     try:
         process.wait(max(check.end - time.monotonic(), 0))
