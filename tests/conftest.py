@@ -10,6 +10,7 @@ import pytest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 os.environ['CUDA_VISIBLE_DEVICES'] = ''  # the numbers are float32's; a GPU would compute them in TF32
+os.environ['OMP_NUM_THREADS'] = '1'  # NumPy's small products keep a second core busy and take as long
 sys.path[:0] = [ROOT, os.path.join(ROOT, 'tools'), os.path.dirname(os.path.abspath(__file__))]
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it, and what it starts
 importlib.import_module('src')  # before any test imports OpenCV, as the scripts have it
