@@ -26,8 +26,7 @@ from src.tf import tf
 from src.weights.filling import draw, share
 
 STEPS, GLOBAL_BATCH = 4, 4
-CASES = {'crops': ['--net', 'C', '--augment', 'none'], 'augmented': ['--net', 'C', '--augment', 'paper'],
-         'fusion': ['--stage', 'fusion'], 'fusion_crops': ['--stage', 'fusion', '--augment', 'none']}
+CASES = {'crops': ['--net', 'C', '--augment', 'none'], 'fusion': ['--stage', 'fusion']}  # which augments
 FACTORS = {0: [1, 1, 1, 1, 1], 1: [1, 1, np.inf, 1, 1]}  # of rank 1 the gradients of one step overflow
 
 
@@ -37,13 +36,18 @@ def settings_of(ranks, *further):
         '--seed', '3', *further]), ranks)
 
 
+def stream(settings, device):
+    """The batches of a device's process."""
+    pairs = [GeneratedPair(seed, settings.generated_size(), None) for seed in range(7)]
+    return batches(settings, Mixture([pairs], [1]), 0, device)
+
+
 def trained(case, peers):
     """{name: array}: the metrics of a few steps, [STEPS] each, and the variables after them."""
     settings, device = settings_of(peers.ranks, *CASES[case]), Cpu(peers=peers, training=True)
-    pairs = [GeneratedPair(seed, settings.generated_size(), None) for seed in range(7)]
     with tf.Graph().as_default():
         tf.set_random_seed(settings.seed)
-        feed = open_feed(batches(settings, Mixture([pairs], [1]), 0, device), settings, device)
+        feed = open_feed(stream(settings, device), settings, device)
         step = build_step(settings, feed.tensors, device)
         broadcast = peers.broadcast(tf.global_variables())
         with peers.open_session(device.config) as session:

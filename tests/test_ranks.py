@@ -13,6 +13,7 @@ import pytest
 import rank_worker
 from dataset_files import write_sintel
 from script_runner import ROOT, children, processes_by_rank, run
+from src.device.device import Cpu
 from src.device.peers import Peers
 from src.weights.checkpoint import Checkpoint
 from src.weights.keeper import latest
@@ -54,6 +55,19 @@ def test_two_processes_are_as_one_with_twice_the_batch(workers, case):
         else:
             assert np.abs(first[name] - expected).max() <= 1e-4 * np.abs(expected).max() + 1e-12, name
     assert first['global_step'] == rank_worker.STEPS and len(set(first['loss'])) == rank_worker.STEPS
+
+
+def test_two_have_the_halves_of_what_one_would_augment():
+    def first_batch(rank, ranks):
+        peers = Peers()
+        peers.rank, peers.ranks = rank, ranks
+        settings = rank_worker.settings_of(ranks, '--net', 'C', '--augment', 'paper')
+        return next(rank_worker.stream(settings, Cpu(peers=peers)))
+
+    whole = first_batch(0, 1)
+    assert len(whole.parameters) == rank_worker.GLOBAL_BATCH and np.ptp(whole.parameters, axis=0).any()
+    for name, *halves in zip(whole._fields, first_batch(0, 2), first_batch(1, 2)):
+        np.testing.assert_array_equal(np.concatenate(halves), getattr(whole, name), err_msg=name)
 
 
 def found(workers, name):
