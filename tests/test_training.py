@@ -112,6 +112,17 @@ def whole(place, locked):
         return train(place, 'whole')
 
 
+@pytest.fixture
+def shipped(place, monkeypatch):
+    """Makes a thin FlowNetCS the default weights; returns its path."""
+    monkeypatch.setattr('src.paths.ROOT', str(place))
+    path = place.joinpath(*SHIPPED.split('/'))
+    if not path.parent.exists():
+        path.parent.mkdir(parents=True)
+        save_net(path, 'CS')
+    return str(path)
+
+
 @pytest.fixture(scope='module')
 def broken(place):
     """Makes the runs killed/ (kill -9) and stopped/ (Ctrl-C), both broken off after step 12; returns the processes.
@@ -163,19 +174,6 @@ def test_config_and_log(place, whole):
     assert re.search(r'^step 40/40  loss [\d.]+  EPE [\d.]+  rate 0.0005  [\d.]+ pairs/s  ETA 0:00:00$', whole, re.M)
 
 
-def test_the_path_of_default_weights_is_recorded_and_resuming_takes_none(place, monkeypatch):
-    monkeypatch.setattr('src.paths.ROOT', str(place))
-    shipped = place.joinpath(*SHIPPED.split('/'))
-    shipped.parent.mkdir(parents=True)
-    save_net(shipped)
-    for train_step, resume_path in ((1, ''), (2, place / 'default')):
-        out = train(place, 'default', pretrained='default', train_step=train_step, step_values=1, save_step=1,
-                    resume_path=resume_path)
-        assert (re.search(r'%s: \d+ variables loaded' % shipped, out) is not None) == (not resume_path)
-        assert json.loads((place / 'default' / 'config.json').read_text())['pretrained'] == [str(shipped)]
-    assert 'step 2/2 ' in out and 'step 1/2 ' not in out
-
-
 def test_validation_is_that_of_flownet2_val(place, whole):
     losses, validations = curves(place, 'whole')
     result = run('flownet2_val', '--dataset', place / 'set', '--test_file', place / 'set' / 'list.txt', '--net', 'S',
@@ -209,14 +207,17 @@ def test_ctrl_c_saves_and_ends_with_130(place, whole, broken):
     close({step: losses[step] for step in both}, {step: expected[step] for step in both})
 
 
-def test_a_run_that_was_stopped_while_it_validated_makes_up_for_it(place, whole):
+def test_a_run_that_was_stopped_while_it_validated_makes_up_for_it(place, whole, shipped):
+    """And takes no weights but its own; what --pretrained default means is recorded all the same."""
     shutil.copytree(str(place / 'whole'), str(place / 'unvalidated'))
     history = place / 'unvalidated' / 'history.csv'
     history.write_bytes(b''.join(history.read_bytes().splitlines(True)[:-1]))
     for name in names(place, 'unvalidated'):
         if name.startswith('model-loss'):
             (place / 'unvalidated' / name).unlink()
-    train(place, 'unvalidated', resume_path=latest(str(place / 'unvalidated')))
+    out = train(place, 'unvalidated', resume_path=latest(str(place / 'unvalidated')), pretrained='default')
+    assert shipped not in out
+    assert json.loads((place / 'unvalidated' / 'config.json').read_text())['pretrained'] == [shipped]
     for curve, expected in zip(curves(place, 'unvalidated'), curves(place, 'whole')):
         close(curve, expected)
     assert len(names(place, 'unvalidated')) == 8
@@ -232,13 +233,13 @@ def test_a_run_is_not_lost_to_another(place, whole, broken):
 
 # What is trained
 
-def test_the_last_net_is_trained_and_the_earlier_ones_are_not(place):
+def test_the_last_net_is_trained_and_the_earlier_ones_are_not(place, shipped):
     """With so much weight decay, Adam's first step of a decayed weight is the rate, against its sign."""
-    pretrained = save_net(place / 'CS.ckpt', 'CS')
-    out = train(place, 'last', net='CS', width=1, image_size='64,64', pretrained=pretrained, train_step=1,
+    out = train(place, 'last', net='CS', width=1, image_size='64,64', pretrained='default', train_step=1,
                 resume_path=place / 'last', learning_rates='1e-4', step_values='', weight_decay=1e6)
-    assert 'begins at step 0' in out and 'CS.ckpt: 94 variables loaded' in out
-    before, after = Checkpoint(pretrained), Checkpoint(latest(str(place / 'last')))
+    assert 'begins at step 0' in out and shipped + ': 94 variables loaded' in out
+    assert json.loads((place / 'last' / 'config.json').read_text())['pretrained'] == [shipped]
+    before, after = Checkpoint(shipped), Checkpoint(latest(str(place / 'last')))
     for name in sorted(before.shapes):
         old, new = before.read(name, np.float32), after.read(name, np.float32)
         if name.startswith('FlowNetCS/FlowNetC/'):
