@@ -1,4 +1,5 @@
 """The sizes of images by their headers, and the training on pairs of several sizes."""
+import itertools
 import os
 import struct
 
@@ -10,10 +11,16 @@ from dataset_files import write_list, write_pairs
 from error_lines import message
 from script_runner import run
 from src.data.datasets import GeneratedPair, read_list
+from src.data.mixture import Mixture
 from src.data.sizes import common_size
+from src.device.device import Cpu
 from src.flow import headers
 from src.flow.io import read_image
+from src.run import flags
+from src.run.settings import Settings
+from src.run.step import batches
 
+TOLD = 'pairs of 2 sizes: cropped at random to 64 x 66 (height x width) before the augmentation'
 NOISE = np.random.RandomState(0).randint(0, 256, (37, 51, 3)).astype(np.uint8)
 
 
@@ -108,19 +115,31 @@ def test_the_largest_size_that_all_pairs_hold(mixed, order):
 
 def train(mixed, order, **changes):
     """Runs flownet2_train.py for four steps on the mixed pairs; returns its Result."""
-    flags = dict(dataset=mixed, train_file=mixed / (order + '.txt'), val_file=mixed / 'ab.txt',
-                 result=mixed / 'result', net='S', width=1 / 32, augment='paper', image_size='48,64', batch_size=2,
-                 train_step=4, save_step=4, num_workers=1, chip='cpu')
-    flags.update(changes)
-    return run('flownet2_train', *[text for name, value in flags.items() for text in ('--' + name, value)])
+    settings = dict(dataset=mixed, train_file=mixed / (order + '.txt'), val_file=mixed / 'ab.txt',
+                    result=mixed / 'result', net='S', width=1 / 32, augment='paper', image_size='48,64', batch_size=2,
+                    train_step=4, save_step=4, num_workers=1, chip='cpu')
+    settings.update(changes)
+    return run('flownet2_train', *[text for name, value in settings.items() for text in ('--' + name, value)])
 
 
-@pytest.mark.parametrize('order, augment', [('ab', 'paper'), ('ba', 'paper'), ('ba', 'none')])
-def test_training_takes_pairs_of_several_sizes_in_any_order(mixed, order, augment):
-    result = train(mixed, order, augment=augment, batch_size=3)
+def test_training_takes_pairs_of_several_sizes(mixed):
+    result = train(mixed, 'ba', batch_size=3)
     assert (result.status, result.err) == (0, '') and 'step 4/4 ' in result.out
-    told = 'pairs of 2 sizes: cropped at random to 64 x 66 (height x width) before the augmentation' in result.out
-    assert told == (augment == 'paper') and 'pairs to train on' not in result.out
+    assert TOLD in result.out and 'pairs to train on' not in result.out
+
+
+@pytest.mark.parametrize('order', ['ab', 'ba'])
+@pytest.mark.parametrize('augment, size', [('paper', (64, 66)), ('none', (48, 64))])
+def test_batches_of_pairs_of_several_sizes_in_any_order(mixed, capsys, order, augment, size):
+    settings = Settings.from_flags(flags.train_flags(['--augment', augment, '--image_size', '48,64', '--batch_size',
+                                                      '3', '--num_workers', '1']))
+    pairs = read_list(str(mixed / (order + '.txt')), str(mixed))
+    stream = batches(settings, Mixture([pairs], [1]), 0, Cpu(training=True))
+    for batch in itertools.islice(stream, 4):
+        assert batch.image_a.shape == (3,) + size + (3,) and batch.flow.shape == (3,) + size + (2,)
+        assert (batch.flow == (3, -2)).all() and batch.valid.all()
+    out = capsys.readouterr().out
+    assert (TOLD in out) == (augment == 'paper') and 'pairs to train on' not in out
 
 
 @pytest.mark.parametrize('changes, line', [
