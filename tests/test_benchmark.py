@@ -34,7 +34,7 @@ class Net:
     shape = (1, 2, 64, 64, 3)
     def __call__(self, inputs):
         assert inputs[0].shape == self.shape
-        time.sleep(.5)
+        time.sleep(.3)
 '''
 
 
@@ -49,7 +49,7 @@ def test_another_engine_is_timed_in_the_same_turns(tmp_path):
     ours, theirs = [dict(zip(said[2].split(), line.split())) for line in said[3:5]]
     assert (ours['engine'], theirs['engine'], theirs['xla'], len(said)) == (OURS, 'openvino', '-', 6)
     assert said[3].split()[-3] == said[4].split()[-3]  # the operations of a pair
-    assert 500 < float(theirs['ms/pair']) < 700
+    assert 300 < float(theirs['ms/pair']) < 500
     assert float(said[4].split()[-4]) < 200 < float(said[3].split()[-4])  # MB: no TensorFlow in its process
     told = re.match(r'SD 0.03125 \(64, 64\) 1 inference fp32: ours (\S+) ms a pair, openvino (\S+): (\S+) of its time, '
                     r'(\S+) times its rate$', said[5]).groups()
