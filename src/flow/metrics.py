@@ -9,6 +9,7 @@ import numpy as np
 
 EPE_PIXELS, EPE_IMAGES = 'EPE (pixels)', 'EPE (images)'  # mean over all pixels; over images, of each image's mean
 SHARES = ('1px', '3px', '5px', 'Fl-all')  # percent of the pixels
+STRIPE = 2 ** 15  # pixels that are measured together: what lies between two steps stays in a core's cache
 BY_LENGTH = ('s0-10', 's10-40', 's40+')  # EPE where the truth is so many pixels long
 NAMES = (EPE_PIXELS, EPE_IMAGES) + SHARES + BY_LENGTH + ('matched', 'unmatched')
 
@@ -45,7 +46,21 @@ def sums(flow: np.ndarray, truth: np.ndarray, valid: np.ndarray, occluded: typin
         ValueError: shapes do not fit together.
     """
     _check_shapes(flow, truth, valid, occluded)
-    truth, valid = np.asarray(truth), np.asarray(valid, bool)
+    arrays = [None if array is None else np.asarray(array) for array in (flow, truth, valid, occluded)]
+    height, width = arrays[2].shape
+    rows = max(1, STRIPE // max(width, 1))
+    found = Sums()
+    for top in range(0, height, rows):
+        found += _sums_of_pixels(*[array if array is None else array[top:top + rows] for array in arrays])
+    total, pixels = found[EPE_PIXELS]
+    if pixels:
+        found[EPE_IMAGES] = total / pixels, 1
+    return found
+
+
+def _sums_of_pixels(flow, truth, valid, occluded):
+    """The Sums that pixels, not images, have."""
+    valid = valid.astype(bool)
     error, length = endpoint_error(flow, truth)[valid], _length(truth)[valid]  # (pixels,)
 
     def share(wrong):
@@ -61,10 +76,8 @@ def sums(flow: np.ndarray, truth: np.ndarray, valid: np.ndarray, occluded: typin
     group = np.add(length >= 10, length > 40, dtype=np.intp)
     totals, pixels = np.bincount(group, error, len(BY_LENGTH)), np.bincount(group, minlength=len(BY_LENGTH))
     found.update(zip(BY_LENGTH, zip(totals.tolist(), pixels.tolist())))
-    if len(error):
-        found[EPE_IMAGES] = float(error.mean()), 1
     if occluded is not None:
-        occluded = np.asarray(occluded, bool)[valid]
+        occluded = occluded.astype(bool)[valid]
         found['matched'], found['unmatched'] = mean(~occluded), mean(occluded)
     return found
 
