@@ -41,7 +41,7 @@ def validate(flow_of: typing.Callable, pairs: list, batch_size: int, result: str
     table, rate, results = evaluate(flow_of, pairs, batch_size, detail=detail if result else None, at_once=at_once)
     print(table.format())
     print('Average EPE = %.4f' % table.average_epe())
-    print('%d pairs, %.2f pairs/s' % (len(pairs), rate), flush=True)
+    print('%d pair%s, %.2f pairs/s' % (len(pairs), 's' * (len(pairs) != 1), rate), flush=True)
     if result:
         make_folder(result)
         metrics = write_metrics(result, table, rate, settings, results)
