@@ -1,9 +1,12 @@
 """Runs the scripts as commands within this process, and makes the small nets that they need."""
 import contextlib
+import functools
 import importlib
 import io
 import os
+import pathlib
 import sys
+import tempfile
 import typing
 
 from src.run import flags
@@ -56,7 +59,16 @@ def save_net(prefix, net='S', width=WIDTH, change=None):
     Returns:
         The prefix.
     """
-    with tf.Graph().as_default():
+    for ending, data in _checkpoint(net, width, change).items():
+        with open(str(prefix) + ending, 'wb') as file:
+            file.write(data)
+    return str(prefix)
+
+
+@functools.lru_cache(maxsize=None)
+def _checkpoint(net, width, change):
+    """{the ending of its name: the content} of each file of a checkpoint."""
+    with tempfile.TemporaryDirectory() as folder, tf.Graph().as_default():
         tf.set_random_seed(1)
         FlowNet(net, width).build((64, 64))
         saver = tf.train.Saver()
@@ -64,8 +76,8 @@ def save_net(prefix, net='S', width=WIDTH, change=None):
             session.run(tf.global_variables_initializer())
             if change:
                 change(session)
-            saver.save(session, str(prefix), write_meta_graph=False, write_state=False)
-    return str(prefix)
+            saver.save(session, os.path.join(folder, 'net'), write_meta_graph=False, write_state=False)
+        return {path.name[len('net'):]: path.read_bytes() for path in pathlib.Path(folder).iterdir()}
 
 
 def children(parent):
