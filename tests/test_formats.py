@@ -47,19 +47,24 @@ def flow_of(nets):
         yield flow
 
 
+@pytest.fixture(scope='module')
+def expected(nets, flow_of):
+    """The flow by the checkpoint of FlowNet2."""
+    return flow_of(nets['2'][0])
+
+
 @pytest.mark.parametrize('kind', KINDS)
-def test_every_format_gives_the_flow_of_the_checkpoint(tmp_path, nets, flow_of, kind):
-    checkpoint, values = nets['2']  # whose biases are 0, so that formats without some lack nothing
-    expected = flow_of(checkpoint)
+def test_every_format_gives_the_flow_of_the_checkpoint(tmp_path, nets, flow_of, expected, kind):
+    values = nets['2'][1]  # whose biases are 0, so that formats without some lack nothing
     assert np.abs(expected).max() > .1
     np.testing.assert_allclose(flow_of(write(tmp_path / 'weights', kind, '2', values)), expected, rtol=0, atol=1e-6)
 
 
-def test_channels_that_are_not_turned_would_be_seen(tmp_path, nets, flow_of):
-    checkpoint, values = nets['2']
+def test_channels_that_are_not_turned_would_be_seen(tmp_path, nets, flow_of, expected):
+    values = nets['2'][1]
     turned = {name: value[:, :, ::-1] if name.endswith('fuse_conv0/weights') else value
               for name, value in values.items()}
-    assert np.abs(flow_of(write(tmp_path / 'x', 'npz', '2', turned)) - flow_of(checkpoint)).max() > 1e-4
+    assert np.abs(flow_of(write(tmp_path / 'x', 'npz', '2', turned)) - expected).max() > 1e-4
 
 
 @pytest.mark.parametrize('ending', ['', '.index', '.data-00000-of-00001'])

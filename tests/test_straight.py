@@ -1,4 +1,5 @@
 """The weights of a net that runs once or twice, without variables: the same flow, and the same errors."""
+import functools
 import os
 
 import cv2
@@ -29,12 +30,17 @@ def flow_of(weights, net, brief):
             return flownet(session, [A], [B])[0], [op.type for op in graph.get_operations()]
 
 
-def arrays(net, **changed):
-    """Weights drawn from their names, of a net at WIDTH, {name: array}; `changed`: {layer: of its biases}."""
+@functools.lru_cache(maxsize=None)
+def shapes(net):
+    """{name: shape} of the weights of a net at WIDTH."""
     with tf.Graph().as_default():
         FlowNet(net, WIDTH).build(SIZE)
-        values = {variable.op.name: drawn(variable.op.name, variable.shape.as_list(), 1)
-                  for variable in tf.global_variables()}
+        return {variable.op.name: variable.shape.as_list() for variable in tf.global_variables()}
+
+
+def arrays(net, **changed):
+    """Weights drawn from their names, of a net at WIDTH, {name: array}; `changed`: {layer: of its biases}."""
+    values = {name: drawn(name, shape, 1) for name, shape in shapes(net).items()}
     for layer, biases in changed.items():
         name, = [name for name in values if name.endswith('/%s/biases' % layer)]
         values[name] = biases
