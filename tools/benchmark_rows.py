@@ -169,7 +169,7 @@ def _products(op):
     def size(tensor):
         return int(np.prod(tensor.shape.as_list()))
 
-    if op.type in ('Conv2D', '_FusedConv2D'):
+    if op.type in ('Conv2D', '_FusedConv2D', 'FlownetConv'):
         return size(op.outputs[0]) * size(op.inputs[1]) // op.inputs[1].shape.as_list()[3]
     if op.type == 'Conv2DBackpropInput':
         return size(op.inputs[2]) * size(op.inputs[1]) // op.inputs[1].shape.as_list()[3]

@@ -69,7 +69,7 @@ class Cpu(Device):
     """The CPU.
 
     Args:
-        correlation: 'graph' or 'native'; the augmentation is of the same kind.
+        correlation: 'graph' or 'native'; the augmentation, and in inference some layers, are of the same kind.
         peers: peers.Peers; those on the same machine share its cores.
         training: whether graphs train. Else they are run as they were built: what TensorFlow's graph optimizers take
             to rewrite FlowNet2, a second of a core, is not won back; not in any number of runs, measured on both
@@ -82,7 +82,8 @@ class Cpu(Device):
         config.graph_options.rewrite_options.disable_meta_optimizer = not training
         if peers.local_ranks > 1:
             config.intra_op_parallelism_threads = peers.cores()
-        own_forms = {} if training else dict(trained_scopes=(), cpu_kernels='onednn' if has_onednn() else 'eigen')
+        own_forms = {} if training else dict(trained_scopes=(), cpu_kernels='onednn' if has_onednn() else 'eigen',
+                                             native_convolutions=correlation == 'native')
         options = BuildOptions(correlation=correlation, native_augmentation=correlation == 'native',
                                portable_ops=False, conv_as_1x1_sum=True, **own_forms)
         super().__init__(config, options, peers=peers)

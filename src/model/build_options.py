@@ -24,6 +24,7 @@ class BuildOptions:
     xla: bool = False  # XLA compiles the graph
     conv_as_1x1_sum: bool = False  # convolutions to few channels as one 1 × 1 convolution and a sum
     cpu_kernels: str = ''  # for inference on a CPU: 'onednn' or 'eigen', whose convolutions it has; float32 alone
+    native_convolutions: bool = False  # with cpu_kernels: layers with few weights by the op of src/native
     few_runs: bool = False  # with cpu_kernels: of those forms, only such as take few operations and prepare no weights
     keep_float32_scope: typing.Callable = contextlib.ExitStack  # makes the context of operations that stay float32
 

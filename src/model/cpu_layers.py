@@ -8,10 +8,13 @@ import numpy as np
 from src.model.build_options import current_options
 from src.model.convolutions import (IMAGE_CHANNELS, cached_if_frozen, conv_as_1x1_sum, deconv_weights_as_conv,
                                     is_to_few_channels)
-from src.model.fused import fused_conv2d
+from src.model.fused import fused_conv2d, native_conv2d
 from src.model.winograd import winograd_conv3x3
 from src.tf import tf
 
+NATIVE = 300000  # weights that stay in a core's cache, next to which our own operation is faster than Eigen's
+NATIVE_ONEDNN = (64, 24)  # channels before and after a layer, up to which it is faster than oneDNN's
+NATIVE_BETWEEN = 32  # channels between two of our own, up to which both are faster than the one that they make
 WINOGRAD = (40000, 300000)  # products of a tap of 3 × 3, from and to which half of them pays for the transforms
 LARGE = 4500000  # weights that do not stay in a cache: oneDNN's convolutions read them again and again
 LEAST_SIDE = 24  # pixels of an image, from which on its edges are a small part
@@ -31,6 +34,8 @@ def conv_layer(x, weights, biases, stride, slope):
     """
     kernel, _, depth, channels = weights.shape.as_list()
     pads = 2 * ((kernel - 1) // 2,)
+    if _is_native(kernel, depth, channels):
+        return native_conv2d(x, weights, biases, stride, pads[0], slope)
     if current_options().few_runs:
         return fused_conv2d(x, weights, biases, (stride, stride), (pads, pads), slope)
     if is_to_few_channels(weights, stride):
@@ -66,7 +71,9 @@ def two_conv_layers(x, weights, biases):
         return _part(ends, axis, 0, 2), _part(ends, axis, 6, 8)
 
     _, height, width, depth = x.shape.as_list()
-    if current_options().few_runs or min(height, width) < LEAST_SIDE or 25 * weights[1].shape.as_list()[3] > depth:
+    channels, channels_out = weights[1].shape.as_list()[2:]
+    as_two = channels <= NATIVE_BETWEEN and _is_native(3, depth, channels) or 25 * channels_out > depth
+    if as_two or current_options().few_runs or min(height, width) < LEAST_SIDE:
         return both(x)
     first = tf.transpose(weights[0], [2, 0, 1, 3])  # [C, 3, 3, M]: as images
     one = tf.nn.conv2d(first, tf.reverse(weights[1], [0, 1]), [1, 1, 1, 1], [[0, 0], [2, 2], [2, 2], [0, 0]])
@@ -95,21 +102,32 @@ def deconv_layer(x, weights, biases, slope):
     """
     batch, height, width, depth = x.shape.as_list()
     channels = weights.shape.as_list()[2]
-    few = channels <= BLOCK_CHANNELS or current_options().cpu_kernels == 'eigen'
-    if current_options().few_runs or depth <= IMAGE_CHANNELS or not (few or _is_product(weights)):
+    native = _is_native(2, depth, 4 * channels)
+    few = depth > IMAGE_CHANNELS and (channels <= BLOCK_CHANNELS or current_options().cpu_kernels == 'eigen')
+    if current_options().few_runs or not (native or few or _is_product(weights)):
         y = tf.nn.conv2d_transpose(x, weights, [batch, 2 * height, 2 * width, channels], strides=[1, 2, 2, 1],
                                    padding='SAME')
         return _activate(tf.nn.bias_add(y, biases), slope)
     weights, biases = cached_if_frozen(deconv_weights_as_conv(weights)), tf.tile(biases, [4])
-    if _is_product(weights):  # 1024 → 512: 23 → 11 ms
+    if native:
+        blocks = native_conv2d(x, weights, biases, 1, 1, slope)  # [N, H + 1, W + 1, 4 · C']
+    elif _is_product(weights):  # 1024 → 512: 23 → 11 ms
         blocks = _activate(tf.nn.bias_add(_conv_as_product(x, weights, 1, 1), biases), slope)
     else:
-        blocks = fused_conv2d(x, weights, biases, (1, 1), ((1, 1), (1, 1)), slope)  # [N, H + 1, W + 1, 4 · C']
+        blocks = fused_conv2d(x, weights, biases, (1, 1), ((1, 1), (1, 1)), slope)
     return tf.nn.depth_to_space(blocks, 2)[:, 1:-1, 1:-1]
 
 
 def _activate(x, slope):
     return x if slope is None else tf.nn.leaky_relu(x, slope)
+
+
+def _is_native(kernel, depth, channels):
+    """Whether a convolution with weights [kernel, kernel, depth, channels] is faster by our own operation."""
+    options = current_options()
+    if options.cpu_kernels == 'onednn' and (depth > NATIVE_ONEDNN[0] or channels > NATIVE_ONEDNN[1]):
+        return False
+    return options.native_convolutions and kernel * kernel * depth * channels <= NATIVE
 
 
 def _is_product(weights):

@@ -1,9 +1,11 @@
-"""A convolution, its bias and its leaky ReLU as one operation: that which TensorFlow's graph optimizer makes of them.
+"""A convolution, its bias and its leaky ReLU as one operation: that which TensorFlow's graph optimizer makes of them,
+or ours (src/native/conv_*).
 
-For inference on a CPU, where that optimizer is off (device.Cpu). The operation has no gradient.
+For inference on a CPU, where that optimizer is off (device.Cpu). Neither operation has a gradient.
 """
 import os
 
+from src.native.library import load
 from src.tf import tf
 
 _FUSED = '_FusedConv2D'  # of every TensorFlow from 1.15 on, without a function of Python
@@ -40,6 +42,12 @@ def fused_conv2d(x, weights, biases, strides, pads, slope=None):
     else:
         y = tf.nn.bias_add(tf.nn.conv2d(x, weights, strides, paddings if padding == 'EXPLICIT' else padding), biases)
     return y if slope is None or fuses_activation else tf.nn.leaky_relu(y, slope)
+
+
+def native_conv2d(x, weights, biases, stride, pad, slope=None):
+    """The same by our own operation, at the same stride along H and W, zero-padded by `pad` on every side."""
+    return load()[0].flownet_conv(x=x, weights=weights, biases=biases, stride=stride, pad=pad,
+                                  slope=1 if slope is None else slope)
 
 
 def _list(**values):

@@ -1,4 +1,4 @@
-"""Builds the native ops, the correlation and a CPU's augmentation, for the TensorFlow that is installed.
+"""Builds the native ops, correlation and a CPU's augmentation and convolution, for the TensorFlow that is installed.
 
     python3 -m src.native.build [--cuda auto|on|off] [--xla auto|on|off]
 
@@ -97,7 +97,8 @@ def _compile(folder, path, nvcc, xla):
     compile_cxx = linker = cxx + ['-O3', '-fPIC', standard]
     with_tensorflow = compile_cxx + tensorflow + ['-Wno-deprecated-declarations']
     steps = {'correlation_cpu.cc': compile_cxx, 'correlation_ops.cc': with_tensorflow + defines,
-             'augment_cpu.cc': compile_cxx + VECTORS, 'augment_ops.cc': with_tensorflow}
+             'augment_cpu.cc': compile_cxx + VECTORS, 'augment_ops.cc': with_tensorflow,
+             'conv_cpu.cc': compile_cxx, 'conv_ops.cc': with_tensorflow}
     link = tf.sysconfig.get_link_flags()
     if xla:
         steps[XLA_SOURCE] = compile_cxx + tensorflow + defines + ['-O1', '-w']  # warnings are of others' headers

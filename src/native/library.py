@@ -1,4 +1,4 @@
-"""Finds and loads the library of ops, the correlation and the augmentation, that build.py compiles.
+"""Finds and loads the library of ops, correlation, augmentation and convolution, that build.py compiles.
 
 It is named after all that it depends on, build/tf-<version>/correlation-<cpu|cuda>[-xla]-<fingerprint>.so, so that no
 other TensorFlow and no other state of the sources ever finds it.
@@ -14,7 +14,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 CUDA_SOURCES = ('correlation_gpu_cost.cu', 'correlation_gpu_cost_half.cu', 'correlation_gpu_gradient.cu')
 XLA_SOURCE = 'correlation_xla.cc'
 SOURCES = ('correlation.h', 'correlation_shapes.h', 'correlation_cpu.cc', 'correlation_ops.cc', XLA_SOURCE,
-           'correlation_gpu.h', 'augment.h', 'augment_cpu.cc', 'augment_ops.cc', 'build.py') + CUDA_SOURCES
+           'correlation_gpu.h', 'augment.h', 'augment_cpu.cc', 'augment_ops.cc', 'conv.h', 'conv_cpu.cc', 'conv_ops.cc',
+           'build.py') + CUDA_SOURCES
 FOLDER = os.path.join(HERE, 'build')
 KINDS = ((True, True), (True, False), (False, True), (False, False))  # with CUDA, with XLA's side; the best first
 

@@ -197,8 +197,8 @@ def add_net_flags(parser: Parser) -> None:
     parser.add_argument('--chip', choices=CHIPS, default='auto', help='auto: npu or gpu where there is one, else cpu')
     parser.add_argument('--gpu_device', type=whole(0), default=0, help='which GPU')
     parser.add_argument('--correlation', choices=CORRELATIONS, default='auto',
-                        help='and, on a CPU, augmentation; native: the ops that make native builds; graph: stock '
-                             'operations; auto: native where it is there')
+                        help='and, on a CPU, augmentation and layers; native: the ops that make native builds; graph: '
+                             'stock operations; auto: native where it is there')
     parser.add_argument('--precision', choices=PRECISIONS, default='tf32',
                         help='GPU: float32, its TF32 where there is such, or float16 with float32 flows and losses')
     _add_switch(parser, '--xla', 'GPU: compile the graph with XLA, in minutes')
