@@ -57,7 +57,7 @@ def test_overlapped_is_a_map_with_so_many_calls_at_the_same_time(at_once):
     def work(item):
         meet.wait(10)
         threads.add(threading.current_thread())
-        return 10 * item
+        return [10 * item]
 
     results = overlapped(work, (taken.append(item) or item for item in range(6)), at_once)
     assert taken == [] and next(results) == 0 and len(taken) <= at_once + 1

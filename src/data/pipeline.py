@@ -1,6 +1,7 @@
 """Batches of numpy arrays from pairs: prefetched by reader processes, in an order that depends on the seed alone."""
 import collections
 import concurrent.futures
+import contextlib
 import itertools
 
 import numpy as np
@@ -39,9 +40,13 @@ def prefetch(function, items, workers, ahead, finish=False):
         pool.shutdown(wait=finish or not asked())  # after Ctrl-C nobody waits for a disk that is read
 
 
-def overlapped(function, items, at_once):
-    """Yields function(item) for each item, in order: `at_once` calls go on at the same time; a single one here."""
-    return prefetch(function, items, at_once, at_once) if at_once > 1 else (function(item) for item in items)
+def overlapped(function, batches, at_once):
+    """Yields each item of function(batch) for each batch, in order: `at_once` calls go on at the same time, a single
+    one in this thread."""
+    results = prefetch(function, batches, at_once, at_once) if at_once > 1 else (function(batch) for batch in batches)
+    with contextlib.closing(results):
+        for result in results:
+            yield from result
 
 
 def batches_of_one_size(items, batch_size, size_of):

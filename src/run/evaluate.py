@@ -66,12 +66,10 @@ def _load(pair):
 
 
 def _computed(flow_of, loaded, batch_size, at_once):
-    """Yields what was loaded with its flow."""
+    """What was loaded with its flow, one after the other."""
     def compute(batch):
         samples = [sample for _, sample, _ in batch]
         return zip(batch, flow_of([sample.image_a for sample in samples], [sample.image_b for sample in samples]))
 
     batches = batches_of_one_size(loaded, batch_size, lambda item: item[1].valid.shape)
-    with contextlib.closing(overlapped(compute, batches, at_once)) as computed:
-        for flows in computed:
-            yield from flows
+    return overlapped(compute, batches, at_once)

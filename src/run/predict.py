@@ -205,7 +205,7 @@ class _Run:
         return self._record.there and self._outputs.done(pair.name)
 
     def _computed(self, batches, flows_of):
-        """Yields (FramePair, image A, image B, its flows, or None where it is there) of each pair."""
+        """(FramePair, image A, image B, its flows, or None where it is there) of each pair, one after the other."""
         def compute(batch):
             pairs, images_a, images_b = zip(*batch)
             flows = [None] * len(batch)
@@ -214,9 +214,7 @@ class _Run:
                     flows = flows_of(images_a, images_b)
             return zip(pairs, images_a, images_b, flows)
 
-        with contextlib.closing(overlapped(compute, batches, self._at_once)) as batches_done:
-            for done in batches_done:
-                yield from done
+        return overlapped(compute, batches, self._at_once)
 
     def _write(self, item):
         """Writes the files of a pair; returns its picture for the video, if there is one."""
