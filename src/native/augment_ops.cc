@@ -82,21 +82,18 @@ REGISTER_OP("FlownetMoveFlow")
     })
     .Doc("Flow [N, H, W, 2] and valid [N, H, W] of crops, as src/model/augment.py makes them.");
 
-// The Structs [batch] that lie in a float tensor [batch, fields of a Struct].
-template <typename Struct>
-Status Read(OpKernelContext* context, int input, int64_t batch, const Struct** structs) {
-  const TensorShape wanted({batch, sizeof(Struct) / sizeof(float)});
-  const Tensor& tensor = context->input(input);
-  if (tensor.shape() != wanted)
-    return InvalidArgument("input ", input, " must be ", wanted.DebugString(), ", got ", tensor.shape().DebugString());
-  *structs = reinterpret_cast<const Struct*>(tensor.flat<float>().data());
-  return Status();
-}
-
 Status CheckShape(OpKernelContext* context, int input, const TensorShape& wanted) {
   const TensorShape& shape = context->input(input).shape();
   if (shape == wanted) return Status();
   return InvalidArgument("input ", input, " must be ", wanted.DebugString(), ", got ", shape.DebugString());
+}
+
+// The Structs [batch] that lie in a float tensor [batch, fields of a Struct].
+template <typename Struct>
+Status Read(OpKernelContext* context, int input, int64_t batch, const Struct** structs) {
+  TF_RETURN_IF_ERROR(CheckShape(context, input, TensorShape({batch, sizeof(Struct) / sizeof(float)})));
+  *structs = reinterpret_cast<const Struct*>(context->input(input).flat<float>().data());
+  return Status();
 }
 
 // The sizes of images, uint8 [N, H, W, 3], or of flows, float [N, H, W, 2], which is input 0.
