@@ -21,13 +21,9 @@ needs_compiler = pytest.mark.skipif(not shutil.which(COMPILER), reason='no C++ c
 
 
 @pytest.fixture(scope='module')
-def op():
-    """The op; a build that is there is taken, else one without CUDA is made."""
-    if not library.find_library():
-        build.build(cuda='off')
-    forget()
+def op(native_ops):
     assert library.missing(gpu=False) is None
-    return library.load()[0]
+    return native_ops
 
 
 def forget():
