@@ -73,7 +73,9 @@ def test_a_step_that_overflows_changes_nothing_but_the_scale(session):
         draw(session)
         session.run(tf.assign(variables['loss_scale/scale'], scale))
         before = session.run(variables)
-        _, metrics = session.run([step.train_op, step.metrics], {step.learning_rate: 1e-4, step.wants_stop: 0})
+        session.run(step.ahead.keep_fed, {step.learning_rate: 1e-4, step.wants_stop: 0})
+        session.run(step.train_op)
+        metrics = dict(zip(step.figures, session.run(step.ahead.last)[1:]))
         found = session.run(variables)
         changed = {name for name in variables if (found[name] != before[name]).any()}
         assert changed == ({'loss_scale/scale', 'global_step'} if overflows else set(variables) - {'loss_scale/scale'})
@@ -158,12 +160,13 @@ def test_in_training_the_frozen_nets_alone_are_cached(session):
     settings = Settings.from_flags(flags.train_flags(['--net', 'CS', '--trainable', 'last', '--width', str(WIDTH),
                                                       '--augment', 'none']))
     step = build_step(settings, batch, device)
-    cached = {variable.op.name for variable in tf.local_variables()}
+    cached = {variable.op.name for variable in tf.local_variables()} - {'fed_to_steps', 'told_by_last_step'}
     assert {name.split('/')[1] for name in cached} == {'FlowNetC'}
     assert {variable.op.name.split('/')[1] for variable in step.trained} == {'FlowNetS'}
     draw(session)
     before = session.run(step.trained)
-    session.run(step.train_op, {step.learning_rate: 1e-4})
+    session.run(step.ahead.keep_fed, {step.learning_rate: 1e-4, step.wants_stop: 0})
+    session.run(step.train_op)
     assert all((old != new).any() for old, new in zip(before, session.run(step.trained)))
 
 

@@ -3,6 +3,7 @@
 One unbroken run of a thin FlowNetS is what the others are held against.
 """
 import csv
+import itertools
 import json
 import os
 import re
@@ -18,8 +19,10 @@ import pytest
 
 from dataset_files import write_sintel
 from script_runner import ROOT, children, run, save_net
+from src.device.device import Cpu
 from src.memory.host import HostMemory
 from src.paths import SHIPPED
+from src.run.feeding import Feed
 from src.weights.checkpoint import Checkpoint
 from src.weights.keeper import latest
 
@@ -181,6 +184,27 @@ def test_validation_is_that_of_flownet2_val(place, whole):
                  '--image_size', '64,64', '--chip', 'cpu', '--batch_size', 3)
     average = float(re.search('Average EPE = (.*)', result.out).group(1))
     assert abs(average - min(validations.values())) < 2e-4
+
+
+def test_figures_that_come_a_step_late(place, whole, monkeypatch):
+    monkeypatch.setattr(Cpu, 'runs_ahead', True)  # as a GPU's; a CPU has ended with a step before its run ends
+    runs, run_one = itertools.count(1), Feed.run
+
+    def interrupted(*args):
+        if next(runs) == 13:
+            raise KeyboardInterrupt
+        return run_one(*args)
+
+    with mock.patch.object(Feed, 'run', interrupted), mock.patch('src.run.flags.end_process', lambda: sys.exit(130)):
+        ended = run('flownet2_train', *flags(place, 'late', train_step=23))
+    assert ended.status == 130 and 'stopped at step 12' in ended.out
+    assert sorted(curves(place, 'late')[0]) == list(range(1, 13))
+    train(place, 'late', train_step=23, resume_path=place / 'late')
+    losses, validations = curves(place, 'late')
+    expected, validated = curves(place, 'whole')
+    close(losses, {step: expected[step] for step in range(1, 24)})
+    close({step: validations[step] for step in (10, 20)}, {step: validated[step] for step in (10, 20)})
+    assert not [name for name in Checkpoint(latest(str(place / 'late'))).shapes if 'figures' in name]
 
 
 # Stopped and gone on with

@@ -52,7 +52,7 @@ def work(row, pipe, tf_config=None):
         os.environ['TF_CONFIG'] = tf_config
     try:
         device, fetch, fed, runs, before = _build(row)
-        trained = []
+        end, trained = tf.Variable(0., trainable=False), []
         if device.ranks > 1:
             scopes = trained_scopes(row['net'], row['mode'])
             trained = [variable for variable in tf.trainable_variables() if variable.op.name.startswith(scopes)]
@@ -64,20 +64,20 @@ def work(row, pipe, tf_config=None):
     with session:
         draw(session)
         call = session.make_callable(fetch, feed_list=list(fed))
-        run = functools.partial(call, *fed.values())
+        run, wait = functools.partial(call, *fed.values()), session.make_callable(end)
         with device.compiling('row'):
-            first = _seconds(run, 1)
-        _seconds(run, 3)
+            first = _seconds(run, wait, 1)
+        _seconds(run, wait, 3)
         pipe.send(dict(device='%s, TensorFlow %s' % (_name(device.chip), tf.VERSION), first_s=first,
-                       warm_s=_seconds(run, 1) / runs, memory_mb=_memory(device.chip) - before,
+                       warm_s=_seconds(run, wait, 1) / runs, memory_mb=_memory(device.chip) - before,
                        gflop_per_pair=_flop(row) / 1e9, ranks=device.ranks,
                        gradient_mb=sum(4 * variable.shape.num_elements() for variable in trained) / 1e6))
         for count in iter(pipe.recv, 0):
-            pipe.send(_seconds(run, -(-count // runs), row.get('at_once', 1)) / runs)
+            pipe.send(_seconds(run, wait, -(-count // runs), row.get('at_once', 1)) / runs)
         if trained:
             call = session.make_callable(exchange)
-            _seconds(call, EXCHANGES)
-            pipe.send(_seconds(call, EXCHANGES))
+            _seconds(call, wait, EXCHANGES)
+            pipe.send(_seconds(call, wait, EXCHANGES))
         device.peers.leave()
 
 
@@ -119,7 +119,8 @@ def _net(row, device):
     settings = Settings.from_flags(flags.train_flags(['--net', row['net'], '--trainable', row['mode'], '--width',
                                                       str(row['width']), '--augment', 'none']))
     step = build_step(settings, batch, device)
-    return tf.group(step.train_op, *step.metrics.values()), {step.learning_rate: 1e-6, step.wants_stop: 0}
+    fed = {} if step.ahead else {step.learning_rate: 1e-6, step.wants_stop: 0}  # which it keeps; a rate of 0 will do
+    return [step.train_op, step.told], fed
 
 
 def _correlations(row, runs):
@@ -143,8 +144,11 @@ def _correlations(row, runs):
     return done
 
 
-def _seconds(run, count, at_once=1):
-    """Seconds for each of at least `count` runs, `at_once` of which go on at the same time."""
+def _seconds(run, wait, count, at_once=1):
+    """Seconds for each of at least `count` runs, begun by `at_once` threads at the same time.
+
+    The time ends with that of `wait`, which fetches something: a run may end before a GPU is done with it.
+    """
     share = -(-count // at_once)
 
     def one_behind_the_other():
@@ -155,6 +159,7 @@ def _seconds(run, count, at_once=1):
         started = time.perf_counter()
         for thread in [pool.submit(one_behind_the_other) for _ in range(at_once)]:
             thread.result()
+        wait()
         return (time.perf_counter() - started) / (share * at_once)
 
 

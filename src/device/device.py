@@ -32,10 +32,11 @@ class Device(abc.ABC):
         peers: the peers.Peers that it trains with; `rank` and `ranks` are theirs.
         compiling: a function that makes the context in which a graph, told by any hashable name, is run.
         inferences: how many runs of a net for inference go on at the same time.
+        runs_ahead: whether a run may end before the device is done with it: the next one follows without a pause.
     """
     chip, inferences = None, 1
     compiling = contextlib.nullcontext
-    feeds_numpy = augments_on_host = scales_loss = False
+    feeds_numpy = augments_on_host = scales_loss = runs_ahead = False
     prefetch_device = None
 
     def __init__(self, config: tf.ConfigProto, build_options: BuildOptions = BuildOptions(),
@@ -105,7 +106,7 @@ class Gpu(Device):
         peers: peers.Peers.
         cache: the xla_cache.XlaCache of this process, or None.
     """
-    chip, prefetch_device = 'gpu', '/gpu:0'  # a session sees one GPU
+    chip, prefetch_device, runs_ahead = 'gpu', '/gpu:0', True  # a session sees one GPU
     inferences = 2  # while it computes one, the host begins the next
 
     def __init__(self, number=0, precision='fp32', correlation='graph', xla=False, trained=(),

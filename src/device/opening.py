@@ -72,6 +72,7 @@ def open_device(chip: str, gpu_device: int = 0, trained: typing.Sequence[str] = 
         peers = _peers(chip, joining)
         number = gpu_device + (peers.local_rank if len(gpus) > 1 else 0)  # a launcher may show each its own alone
         _take_gpu(gpus, number)
+        _let_runs_follow()
         if cache:
             cache.open(facts_of(gpus[number], cache))
         device = Gpu(number, speed.precision, correlation, speed.xla, trained, peers, cache)
@@ -126,6 +127,11 @@ def _take_gpu(gpus, number):
         tf.config.experimental.set_memory_growth(gpus[number], True)
     except RuntimeError as error:
         raise InputError('GPU %d cannot be taken (%s)' % (number, error))
+
+
+def _let_runs_follow():
+    """Lets a run that fetches nothing end in this process when a GPU has all to do, not when it has done it."""
+    os.environ.setdefault('TF_SYNC_ON_FINISH', '0')
 
 
 def _choose_correlation(chip, wanted):

@@ -1,5 +1,4 @@
 """The graph of one training step: batch → augmentation → estimate → loss → gradients of what is trained → Adam."""
-import collections
 import itertools
 import typing
 
@@ -17,6 +16,7 @@ from src.model.build_options import building, keep_float32
 from src.model.estimator import estimate
 from src.model.losses import endpoint_error, multiscale_loss, weight_decay
 from src.model.networks import trained_scopes
+from src.run.ahead import Ahead, keep_fed, tell_late
 from src.run.feeding import Feed
 from src.run.settings import Settings
 from src.tf import tf
@@ -38,11 +38,12 @@ class Step(typing.NamedTuple):
     learning_rate: tf.Tensor  # to be fed, a scalar
     wants_stop: tf.Tensor  # to be fed, a scalar: 1 where this process is asked to stop, else 0
     train_op: tf.Tensor  # to be fetched: makes the step
-    metrics: dict  # to be fetched: {name: scalar}, of all processes: loss, epe, gradient_norm, loss_level6, …
+    told: tf.Tensor  # to be fetched with it, float32: > 0 if any process is asked to stop, and the figures
+    figures: tuple  # their names: loss, epe, gradient_norm, loss_level6, …; they are those of all processes
     # (the norm of gradients that overflowed under a loss scale may be any number)
-    stops: tf.Tensor  # to be fetched: whether any process is asked to stop
     global_step: tf.Variable  # the number of steps made
     trained: list  # the variables that it changes
+    ahead: typing.Optional[Ahead] = None  # where the device runs ahead: nothing is fed, and told is of the step before
 
 
 def batches(settings: Settings, mixture: Mixture, start: int,
@@ -138,7 +139,9 @@ def _build_step(settings, batch, device):
     scopes = trained_scopes(settings.net, settings.trainable)
     trained = [variable for variable in tf.trainable_variables() if variable.op.name.startswith(scopes)]
 
-    learning_rate = tf.placeholder(tf.float32, [])
+    fed = learning_rate, wants_stop = [tf.placeholder(tf.float32, []) for _ in range(2)]
+    if device.runs_ahead:
+        (learning_rate, wants_stop), kept = keep_fed(fed)
     global_step = tf.train.get_or_create_global_step()
     optimizer = device.adam(learning_rate, settings.momentum, settings.momentum2)
     gradients = optimizer.compute_gradients(_with_decay(loss, settings.weight_decay, trained), trained)
@@ -146,30 +149,27 @@ def _build_step(settings, batch, device):
     with tf.control_dependencies([optimizer.apply_gradients(gradients)]):
         train_op = tf.assign_add(global_step, 1)  # also a step whose gradients overflowed under a loss scale
 
-    wants_stop = tf.placeholder(tf.float32, [])
     error, pixels = endpoint_error(estimated, batch.flow, batch.valid)
     with tf.control_dependencies([gradient for gradient, _ in gradients]):  # which the processes tell each other first
-        stops, metrics = _figures(device.peers, wants_stop, error, pixels, loss, levels)
-    metrics['gradient_norm'] = _norm(gradients)
-    return Step(learning_rate, wants_stop, train_op, metrics, stops, global_step, trained)
+        figures, told = _figures(device.peers, wants_stop, error, pixels, loss, levels, gradients)
+    ahead = None
+    if device.runs_ahead:
+        train_op, told, last = tell_late(train_op, told)
+        ahead = Ahead(kept, last)
+    return Step(*fed, train_op, told, figures, global_step, trained, ahead)
 
 
 @keep_float32
-def _figures(peers, wants_stop, error, pixels, loss, levels):
-    """Of the figures of this process, those of all: Step.stops and Step.metrics, but the norm of the gradients, which
-    are means already."""
-    own = [wants_stop, error, pixels, loss] + [levels[level] for level in sorted(levels)]
-    stops, error, pixels, loss, *terms = tf.unstack(peers.mean([tf.stack(own)])[0])
-    metrics = collections.OrderedDict(loss=loss, epe=error / tf.maximum(pixels, 1), gradient_norm=None)
-    metrics.update(('loss_level%d' % level, term) for level, term in zip(sorted(levels), terms))
-    return stops > 0, metrics
+def _figures(peers, wants_stop, error, pixels, loss, levels, gradients):
+    """Of the figures of this process, those of all: Step.figures and Step.told. The gradients are means already."""
+    numbers = sorted(levels)
+    own = tf.stack([wants_stop, error, pixels, loss] + [levels[level] for level in numbers])
+    stops, error, pixels, loss, *terms = tf.unstack(peers.mean([own])[0])
+    norm = tf.global_norm([gradient for gradient, _ in gradients])
+    figures = ('loss', 'epe', 'gradient_norm') + tuple('loss_level%d' % level for level in numbers)
+    return figures, tf.stack([stops, loss, error / tf.maximum(pixels, 1), norm] + terms)
 
 
 @keep_float32
 def _with_decay(loss, factor, variables):
     return loss + factor * weight_decay(variables)
-
-
-@keep_float32
-def _norm(gradients):
-    return tf.global_norm([gradient for gradient, _ in gradients])

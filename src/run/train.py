@@ -119,7 +119,7 @@ def _records(run, lock, done):
     make_folder(settings.result)
     lock.take()
     write_json(os.path.join(settings.result, 'config.json'), dataclasses.asdict(settings))
-    return Records(settings, list(run.step.metrics), run.keeper, done)
+    return Records(settings, list(run.step.figures), run.keeper, done)
 
 
 def _build(settings, mixture, val_pairs, device, start, on_save):
@@ -190,10 +190,12 @@ class _Loop:
 
     def __init__(self, run, session, records):
         self._run, self._session, self._records = run, session, records
+        self._watch, self._fed = Stopwatch(), None
+        self._taken = self._done()  # the last step whose figures were taken
 
     def run(self):
         """Steps until the last one; what interrupts it (Ctrl-C, SIGTERM) saves the state and is raised again."""
-        run, done = self._run, self._done()
+        run, done = self._run, self._taken
         try:
             with (noted if run.peers.ranks > 1 else heard)(signal.SIGINT, signal.SIGTERM):
                 if self._any(self._records.lacks_validation(done)):
@@ -202,6 +204,8 @@ class _Loop:
                     done = self._advance(done)
                     self._save(done)
         except KeyboardInterrupt:
+            with contextlib.suppress(KeyboardInterrupt):
+                self._take_last(self._done())
             self._records.stop(self._session, self._done())
             if not asked():
                 run.peers.part(self._session, run.barrier)
@@ -220,12 +224,14 @@ class _Loop:
         run = self._run
         if done % run.settings.save_step and done != run.settings.train_step:
             return
+        self._take_last(done)
         self._records.save(self._session, done)
         epe = self._validate()
         flows = {name: (pair, run.flownet(self._session, [pair.image_a], [pair.image_b])[0])
                  for name, pair in run.example_pairs.items()}
         self._records.add_validation(self._session, done, epe, flows)
         run.on_save()
+        self._watch.lap()  # all this is no step's time
 
     def _validate(self):
         """The EPE over the pairs of all processes, each of which measures its share.
@@ -251,17 +257,35 @@ class _Loop:
 
     def _advance(self, done):
         """One step; returns the number of steps done. KeyboardInterrupt, in all processes, if one is asked to stop."""
-        run, step, watch = self._run, self._run.step, Stopwatch()
+        run, step = self._run, self._run.step
         fed = {step.learning_rate: run.settings.learning_rate(done), step.wants_stop: stop_wanted()}
+        if step.ahead:
+            if list(fed.values()) != self._fed:
+                self._session.run(step.ahead.keep_fed, fed)
+            self._fed, fed = list(fed.values()), {}
         with run.compiling('step'):
-            _, metrics, stops = run.feed.run(self._session, [step.train_op, step.metrics, step.stops], fed)
-        if run.scales_loss and not math.isfinite(metrics['gradient_norm']):
+            _, told = run.feed.run(self._session, [step.train_op, step.told], fed)
+        self._take(done if step.ahead else done + 1, told)
+        return done + 1
+
+    def _take_last(self, done):
+        """Takes what the last of `done` steps told, at the end of which the device may not be yet."""
+        ahead = self._run.step.ahead
+        if ahead and self._taken < done:
+            self._take(done, self._session.run(ahead.last))
+
+    def _take(self, number, told):
+        """Takes what step `number` told, but once. KeyboardInterrupt as above."""
+        if number <= self._taken:
+            return
+        stops, *values = told.tolist()
+        self._taken, metrics = number, dict(zip(self._run.step.figures, values))
+        if self._run.scales_loss and not math.isfinite(metrics['gradient_norm']):
             metrics['gradient_norm'] = 0.  # gradients overflowed: the step changed nothing but the scale
         for name, value in metrics.items():
             if not math.isfinite(value):
                 raise InputError('step %d: %s is %s; the last checkpoint is as it was (a lower --learning_rates may '
-                                 'help)' % (done + 1, name, value))
-        self._records.add_step(done + 1, metrics, watch.lap(), run.feed.lap())
-        if stops or asked():
+                                 'help)' % (number, name, value))
+        self._records.add_step(number, metrics, self._watch.lap(), self._run.feed.lap())
+        if stops > 0 or asked():
             raise KeyboardInterrupt
-        return done + 1

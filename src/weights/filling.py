@@ -31,7 +31,7 @@ class Match(typing.NamedTuple):
 def draw(session: tf.Session) -> None:
     """Gives all variables of the session's graph their initial values."""
     with session.graph.as_default():
-        session.run(tf.global_variables_initializer())
+        session.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
     cache_frozen_weights(session)
 
 
