@@ -139,6 +139,55 @@ def test_what_depends_on_frozen_weights_is_computed_once(session, monkeypatch, x
     np.testing.assert_allclose(flow, expected, atol=1e-3 * np.abs(expected).max())
 
 
+def test_the_gradient_of_biases_summed_by_a_product(session):
+    rng = np.random.RandomState(0)
+    x, weights = [tf.constant(rng.uniform(0, 1, (2, 9, 5, 3)), tf.float16) for _ in range(2)]
+    biases = tf.constant([1, -2, 3], tf.float16)
+    gradients = []
+    for xla in (False, True):
+        with building(dataclasses.replace(HALF, xla=xla)):
+            y = convolutions.bias_add(x, biases)
+        gradients.append([y] + tf.gradients(y, [x, biases], grad_ys=weights))
+    assert any(op.type == 'MatMul' for op in session.graph.get_operations())
+    (y, dx, dbiases), (found_y, found_dx, found_dbiases) = session.run(gradients)
+    np.testing.assert_array_equal(found_y, y)
+    np.testing.assert_array_equal(found_dx, dx)
+    expected = session.run(weights).astype(np.float64).sum(axis=(0, 1, 2))
+    np.testing.assert_allclose(found_dbiases, expected, rtol=2e-3)
+    np.testing.assert_allclose(dbiases, expected, rtol=2e-3)
+
+
+def test_what_is_filled_up_within_a_concatenation_is_the_same(session):
+    rng = np.random.RandomState(0)
+    a, b, c = [tf.constant(rng.normal(size=(1, 4, 4, channels)), tf.float32) for channels in (6, 5, 2)]
+    weights = tf.constant(rng.normal(size=(3, 3, 13, 4)), tf.float32)
+    x = tf.concat([a, b, c], axis=3)
+    expected = tf.nn.conv2d(x, weights, [1, 1, 1, 1], 'SAME')
+    with building(dataclasses.replace(HALF, dtype=tf.float32)):
+        found = convolutions.conv2d(x, weights, 1)
+    of_conv = found.op.inputs[0].op
+    assert of_conv.type == 'ConcatV2' and [part.shape.as_list()[3] for part in of_conv.inputs[:-1]] == [6, 5, 5]
+    np.testing.assert_allclose(*session.run([found, expected]), atol=1e-4)
+
+
+@pytest.mark.parametrize('kernel', [3, 7])
+def test_a_convolution_of_blocks_is_the_same(session, kernel):
+    rng = np.random.RandomState(0)
+    x = tf.constant(rng.normal(size=(2, 6, 10, 5)), tf.float32)
+    weights = tf.constant(rng.normal(size=(kernel, kernel, 5, 3)), tf.float32)
+    both = convolutions.conv_of_blocks(x, weights), convolutions.conv2d(x, weights, 2)
+    found, expected = session.run(both)
+    assert found.shape == (2, 3, 5, 3)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize('trained_scopes, count', [((), 1), (('FlowNetCS/FlowNetS',), 0)])
+def test_the_first_layer_of_a_frozen_flownet_s_is_one_of_blocks(session, trained_scopes, count):
+    pair = [tf.cast(image, tf.float32) for image in images()]
+    estimate_with(dataclasses.replace(HALF, xla=True, trained_scopes=trained_scopes), 'CS', *pair, WIDTH)
+    assert sum(op.type == 'SpaceToDepth' for op in session.graph.get_operations()) == count
+
+
 @pytest.mark.parametrize('depth, channels', [(5, 2), (8, 3)])
 def test_a_deconvolution_in_blocks_is_the_same(session, monkeypatch, depth, channels):
     x = tf.random.normal((2, 3, 5, depth), seed=1)

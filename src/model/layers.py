@@ -4,7 +4,7 @@ import zlib
 import numpy as np
 
 from src.model.build_options import current_options
-from src.model.convolutions import cached_if_frozen, conv2d, conv2d_transpose
+from src.model.convolutions import bias_add, cached_if_frozen, conv2d, conv2d_transpose
 from src.model.cpu_layers import conv_layer, deconv_layer, two_conv_layers
 from src.tf import tf
 
@@ -73,5 +73,5 @@ def _biases(channels):
 
 
 def _bias_and_activate(x, channels, linear):
-    x = tf.nn.bias_add(x, cached_if_frozen(tf.cast(_biases(channels), x.dtype)))
+    x = bias_add(x, cached_if_frozen(tf.cast(_biases(channels), x.dtype)))
     return x if linear else activate(tf.cast(x, current_options().dtype))
