@@ -1,6 +1,7 @@
 """The types of the flags, their defaults, and how a script ends."""
 import contextlib
 import io
+import re
 import sys
 
 import pytest
@@ -10,6 +11,7 @@ from src.model.networks import NETS
 from src.run import flags
 from src.run.outputs import KINDS
 from src.run.settings import Settings
+from src.tf import tf
 
 
 @pytest.fixture
@@ -60,6 +62,21 @@ def test_what_the_user_got_wrong_is_one_line(started):
     with pytest.raises(SystemExit) as end:
         started(main)
     assert end.value.code == 'flownet2_test.py: error: a.png: missing'  # which exits with 1
+
+
+@pytest.mark.parametrize('kind, said, told', [
+    (tf.errors.ResourceExhaustedError, 'OOM when allocating tensor with shape[8,64,448,1024]\nHint: …',
+     r'out of memory \(OOM when allocating tensor with shape\[8,64,448,1024\]\); a smaller --batch_size or [^\n]*$'),
+    (tf.errors.NotFoundError, 'Autotuner could not find any supported configs for HLO: %cudnn-conv',
+     r'--xla True: too little of the GPU is free [^\n]*$'),
+    (tf.errors.InternalError, 'something else', None)])
+def test_too_little_memory_is_one_line(started, kind, said, told):
+    def main():
+        raise kind(None, None, said)
+
+    with pytest.raises(SystemExit if told else kind) as end:
+        started(main)
+    assert not told or re.match('flownet2_test.py: error: ' + told, end.value.code)
 
 
 @pytest.mark.parametrize('error, raised', [(KeyboardInterrupt, SystemExit), (ValueError, ValueError)])

@@ -8,6 +8,7 @@ import typing
 from src.device import modelarts
 from src.files import InputError
 from src.interrupts import end_process, heard
+from src.memory.exhausted import as_line
 from src.paths import DEFAULT, PUBLISHED, SHIPPED, XLA_CACHE, XLA_CACHE_VARIABLE
 from src.run.flag_types import above_zero, boolean, comma_separated, number, one_of, size, steps, whole, width
 from src.run.stages import SCHEDULES, STAGES
@@ -38,15 +39,18 @@ class Parser(argparse.ArgumentParser):
 
 
 def start(main: typing.Callable[[], None]) -> None:
-    """Runs main(); what the user gave wrong becomes one line and exit status 1, Ctrl-C exit status 130."""
+    """Runs main(); what the user gave wrong, or too little memory, is one line and exit status 1, Ctrl-C status 130."""
     sys.stdout.reconfigure(line_buffering=True, errors='replace')  # logs in files are read as they grow, in any locale
     try:
         with heard(signal.SIGINT):
             main()
-    except InputError as error:
-        sys.exit('%s: error: %s' % (sys.argv[0].rsplit('/', 1)[-1], error))
     except KeyboardInterrupt:
         end_process()
+    except Exception as error:
+        line = error if isinstance(error, InputError) else as_line(error)
+        if line is None:
+            raise
+        sys.exit('%s: error: %s' % (sys.argv[0].rsplit('/', 1)[-1], line))
 
 
 def test_flags(arguments: Arguments = None) -> argparse.Namespace:
