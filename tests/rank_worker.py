@@ -26,7 +26,7 @@ from src.tf import tf
 from src.weights.filling import draw, share
 
 STEPS, GLOBAL_BATCH = 4, 4
-CASES = {'crops': ['--net', 'C', '--augment', 'none'], 'fusion': ['--stage', 'fusion']}  # which augments
+CASES = {'crops': ['--net', 'C', '--augment', 'none'], 'last': ['--stage', 'CS']}  # which augments
 FACTORS = {0: [1, 1, 1, 1, 1], 1: [1, 1, np.inf, 1, 1]}  # of rank 1 the gradients of one step overflow
 
 
@@ -45,6 +45,7 @@ def stream(settings, device):
 def trained(case, peers):
     """{name: array}: the metrics of a few steps, [STEPS] each, and the variables after them."""
     settings, device = settings_of(peers.ranks, *CASES[case]), Cpu(peers=peers, training=True)
+    device.runs_ahead = case == 'last'  # as GPUs do
     with tf.Graph().as_default():
         tf.set_random_seed(settings.seed)
         feed = open_feed(stream(settings, device), settings, device)
@@ -57,7 +58,12 @@ def trained(case, peers):
             share(session, broadcast)
             feed.start(session)
             fed = {step.learning_rate: 1e-4, step.wants_stop: 0}
+            if step.ahead:
+                session.run(step.ahead.keep_fed, fed)
+                fed = {}
             told = [feed.run(session, [step.train_op, step.told], fed)[1] for _ in range(STEPS)]
+            if step.ahead:
+                told = told[1:] + [session.run(step.ahead.last)]
             found = session.run({variable.op.name: variable for variable in tf.global_variables()})
     found.update(zip(step.figures, np.transpose(told)[1:]))
     return found

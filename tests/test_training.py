@@ -196,14 +196,12 @@ def test_figures_that_come_a_step_late(place, whole, monkeypatch):
         return run_one(*args)
 
     with mock.patch.object(Feed, 'run', interrupted), mock.patch('src.run.flags.end_process', lambda: sys.exit(130)):
-        ended = run('flownet2_train', *flags(place, 'late', train_step=23))
+        ended = run('flownet2_train', *flags(place, 'late'))
     assert ended.status == 130 and 'stopped at step 12' in ended.out
-    assert sorted(curves(place, 'late')[0]) == list(range(1, 13))
-    train(place, 'late', train_step=23, resume_path=place / 'late')
-    losses, validations = curves(place, 'late')
-    expected, validated = curves(place, 'whole')
-    close(losses, {step: expected[step] for step in range(1, 24)})
-    close({step: validations[step] for step in (10, 20)}, {step: validated[step] for step in (10, 20)})
+    losses, validations = curves(place, 'whole')
+    for curve, expected in zip(curves(place, 'late'), ({step: losses[step] for step in range(1, 13)},
+                                                       {10: validations[10]})):
+        close(curve, expected)
     assert not [name for name in Checkpoint(latest(str(place / 'late'))).shapes if 'figures' in name]
 
 
