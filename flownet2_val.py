@@ -34,7 +34,7 @@ def main():
             write_submission(flow_of, benchmark, args.batch_size, args.result)
         else:
             validate(flow_of, pairs, args.batch_size, args.result, settings=dict(vars(args), net=flownet.net),
-                     folders=data_folders(args.dataset, args.test_file), at_once=device.inferences)
+                     folders=data_folders(args.dataset, args.test_file), at_once=device.at_once)
 
 
 if __name__ == '__main__':

@@ -45,12 +45,12 @@ def prepare(folder, monkeypatch):
 def runner(monkeypatch):
     """A function that runs predict_all over an input, and returns the sizes of the batches of its Net."""
     def run(path='frames', kinds=('flo',), net=None, every=1, start=0, count=None, backward=False, max_motion=None,
-            legend=False, out='out', before=lambda number: None, inferences=1, **settings):
+            legend=False, out='out', before=lambda number: None, at_once=1, **settings):
         made = Net(before)
         monkeypatch.setattr(predict, 'load_flownet', lambda *_: (made, contextlib.nullcontext()))
         outputs = Outputs(out, kinds, backward, max_motion, legend)
         given = {'input': path, 'every': every, 'start': start, 'max_motion': max_motion}
-        device = types.SimpleNamespace(inferences=inferences)
+        device = types.SimpleNamespace(at_once=at_once)
         predict.predict_all(open_input(path, every, start, count), outputs, net, 'w', device, given, **settings)
         return made.batches
     return run

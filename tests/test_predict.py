@@ -21,10 +21,10 @@ from test_inputs import IMAGES, write_frames, write_video
 
 # Which pairs, and in which batches
 
-@pytest.mark.parametrize('inferences', [1, 2])
+@pytest.mark.parametrize('at_once', [1, 2])
 @pytest.mark.parametrize('batch_size, batches', [(1, [1] * 5), (2, [2, 2, 1]), (5, [5]), (9, [5])])
-def test_each_pair_once_in_batches(infer, capsys, batch_size, batches, inferences):
-    assert sorted(infer(batch_size=batch_size, inferences=inferences)) == sorted(batches)
+def test_each_pair_once_in_batches(infer, capsys, batch_size, batches, at_once):
+    assert sorted(infer(batch_size=batch_size, at_once=at_once)) == sorted(batches)
     assert results() == ['%d_flow.flo' % number for number in range(5)]
     check_flows(neighbours(*range(6)))
     assert capsys.readouterr().out.startswith('written: 5 pairs in out (flo)\n')

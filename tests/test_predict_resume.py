@@ -103,8 +103,8 @@ def test_results_that_a_pattern_would_find_again_are_refused(infer):
 
 # Ctrl-C, and the camera
 
-@pytest.mark.parametrize('number, inferences', [(signal.SIGINT, 1), (signal.SIGTERM, 1), (signal.SIGINT, 2)])
-def test_ctrl_c_leaves_whole_files_and_is_gone_on_from(infer, capsys, number, inferences):
+@pytest.mark.parametrize('number, at_once', [(signal.SIGINT, 1), (signal.SIGTERM, 1), (signal.SIGINT, 2)])
+def test_ctrl_c_leaves_whole_files_and_is_gone_on_from(infer, capsys, number, at_once):
     write_frames('twelve', ['%02d.png' % frame for frame in range(12)], IMAGES * 2)
     pairs = {'%02d' % frame: (IMAGES[frame % 6], IMAGES[(frame + 1) % 6]) for frame in range(11)}
 
@@ -113,7 +113,7 @@ def test_ctrl_c_leaves_whole_files_and_is_gone_on_from(infer, capsys, number, in
             os.kill(os.getpid(), number)
 
     with pytest.raises(KeyboardInterrupt):
-        infer('twelve', kinds=['png', 'flo'], movie=True, before=interrupt, inferences=inferences)
+        infer('twelve', kinds=['png', 'flo'], movie=True, before=interrupt, at_once=at_once)
     assert 'pairs; started again, it goes on' in capsys.readouterr().out
     done = [name[:2] for name in results() if name.endswith('.flo')]
     assert 3 <= len(done) <= 8 and done == [name[:2] for name in results() if name.endswith('.png')]

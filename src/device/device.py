@@ -31,10 +31,10 @@ class Device(abc.ABC):
         scales_loss: whether `adam` scales the loss, and skips steps whose gradients overflow.
         peers: the peers.Peers that it trains with; `rank` and `ranks` are theirs.
         compiling: a function that makes the context in which a graph, told by any hashable name, is run.
-        inferences: how many runs of a net for inference go on at the same time.
+        at_once: how many runs of a net for inference go on at the same time.
         runs_ahead: whether a run may end before the device is done with it: the next one follows without a pause.
     """
-    chip, inferences = None, 1
+    chip, at_once = None, 1
     compiling = contextlib.nullcontext
     feeds_numpy = augments_on_host = scales_loss = runs_ahead = False
     prefetch_device = None
@@ -107,7 +107,7 @@ class Gpu(Device):
         cache: the xla_cache.XlaCache of this process, or None.
     """
     chip, prefetch_device, runs_ahead = 'gpu', '/gpu:0', True  # a session sees one GPU
-    inferences = 2  # while it computes one, the host begins the next
+    at_once = 2  # while it computes one, the host begins the next
 
     def __init__(self, number=0, precision='fp32', correlation='graph', xla=False, trained=(),
                  peers=Peers(), cache=None):

@@ -29,7 +29,7 @@ def evaluate(flow_of: typing.Callable, pairs: list, batch_size: int = 1, workers
         pairs: list of datasets.Pair.
         workers: threads that read.
         detail: called in a thread with (pair, its Sample, the flow, its sums) for each, or None.
-        at_once: how many calls of flow_of go on at the same time: Device.inferences.
+        at_once: how many calls of flow_of go on at the same time: Device.at_once.
 
     Returns:
         An Evaluation.

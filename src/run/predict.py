@@ -98,7 +98,7 @@ def predict_all(source: Frames, outputs: Outputs, net: typing.Optional[str], wei
             raise InputError('--out %s: holds a recording already; choose another folder' % outputs.folder)
         movie = movie and not record.has_movie(source.count)
         movie = Movie(record.movie_path, source.fps) if movie else None
-        run = _Run(source, outputs, record, batch_size, device.inferences, skip_broken, movie)
+        run = _Run(source, outputs, record, batch_size, device.at_once, skip_broken, movie)
         if run.size():
             flownet, session = load_flownet(net, weights, device, run.size(), batch_size)
             outputs.begin()
