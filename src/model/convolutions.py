@@ -18,7 +18,7 @@ def conv2d(x, weights, stride):
     """Convolution of x [N, H, W, C] with weights [k, k, C, C'], zero-padded by (k − 1) / 2 on every side."""
     if current_options().conv_as_1x1_sum and is_to_few_channels(weights, stride):
         return conv_as_1x1_sum(x, weights)
-    if stride == 2 and _as_conv_of_blocks(weights):
+    if _as_conv_of_blocks(weights, stride):
         return conv_of_blocks(x, weights)
     return _conv_padded(x, weights, stride, (weights.shape.as_list()[0] - 1) // 2)
 
@@ -105,12 +105,11 @@ def conv_as_1x1_sum(x, weights):
     return tf.add_n([tf.slice(rows, [0, 0, x, x * pixel], [batch, height, width, pixel]) for x in range(kernel)])
 
 
-def _as_conv_of_blocks(weights):
-    """Whether a convolution at stride 2 is computed by conv_of_blocks: the first layer of a frozen FlowNetS, whose 12
-    channels would be filled up to 16, and for which cuDNN has but old kernels, at a third of a newer one's rate."""
+def _as_conv_of_blocks(weights, stride):
+    """Whether a convolution is computed by conv_of_blocks: the first one of a frozen FlowNetS, whose 12 channels would
+    be filled up to 16, and for which cuDNN took old kernels."""
     kernel, _, depth, _ = weights.shape.as_list()
-    return (kernel == 7 and depth > IMAGE_CHANNELS and current_options().xla
-            and current_options().dtype == tf.float16 and _layer_is_frozen())
+    return (kernel, stride) == (7, 2) and current_options().xla and _half_with_cached_weights(depth)
 
 
 def conv_of_blocks(x, weights):
@@ -131,6 +130,12 @@ def _deconv_as_conv(depth):
     In half precision a GPU is faster so if the rearranged weights are cached. In what is trained it is not: cuDNN takes
     16 ms for each gradient by the weights of the fusion's two.
     """
+    return _half_with_cached_weights(depth)
+
+
+def _half_with_cached_weights(depth):
+    """Whether a layer of `depth` channels, not an image's, is in half precision and has weights that are rearranged but
+    once."""
     return current_options().dtype == tf.float16 and _layer_is_frozen() and depth > IMAGE_CHANNELS
 
 
@@ -150,8 +155,8 @@ def bias_add(x, biases):
     leaky ReLU's; where these are many, matrix units do it here. With the concatenations of _align, training the fusion
     net alone at batch 4, all of whose layers have many, went from 4.33 to 3.86 ms a pair.
     """
-    many = np.prod(x.shape.as_list()[:3]) >= MANY_PIXELS
-    if many and current_options().xla and x.dtype == tf.float16 and not _layer_is_frozen():
+    trained_in_half = current_options().xla and x.dtype == tf.float16 and not _layer_is_frozen()
+    if trained_in_half and np.prod(x.shape.as_list()[:3]) >= MANY_PIXELS:
         return _bias_add_summed_by_product(x, biases)
     return tf.nn.bias_add(x, biases)
 
