@@ -74,9 +74,10 @@ class Loop:
                     done = self._advance(done)
                     self._save(done)
         except KeyboardInterrupt:
+            done = self._done()
             with contextlib.suppress(KeyboardInterrupt):
-                self._take_last(self._done())
-            self._records.stop(self._session, self._done())
+                self._take_last(done)
+            self._records.stop(self._session, done)
             if not asked():
                 run.peers.part(self._session, run.barrier)
             raise
