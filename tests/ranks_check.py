@@ -157,11 +157,11 @@ def nets(check):
             if check.nccl or check.small:
                 several = check.train(name + '_2', 2, batch, *flags_of_it, NCCL_DEBUG='INFO')
                 tasks.append((check.same, name, several, one))
-            if not check.small and (stage == 'C' or not check.nccl):
+            if not check.small and (stage == 'C' or not check.nccl) and check.takes(name + '_card'):
                 card = check.train(name + '_card', 2, batch, '--collectives', 'grpc', *flags_of_it,
                                    CUDA_VISIBLE_DEVICES='0')
                 tasks.append((check.same, name + ' on one card by gRPC', card, one))
-            if (stage, kind) == ('C', 'amp'):
+            if (stage, kind) == ('C', 'amp') and check.takes(name + '_again'):
                 again = check.train(name + '_again', 1, batch, *(flags_of_it + last))
                 tasks.append((check.same, name + ', one process twice', again, one))
     return tasks
