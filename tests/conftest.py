@@ -56,10 +56,11 @@ def own_signals():
 @pytest.fixture
 def session():
     """A session on a new graph, on the CPU."""
+    from script_runner import as_built
     from src.tf import tf
     with tf.Graph().as_default():
         tf.set_random_seed(0)
-        with tf.Session(config=tf.ConfigProto(device_count={'GPU': 0})) as session:
+        with tf.Session(config=as_built(tf.ConfigProto(device_count={'GPU': 0}))) as session:
             yield session
 
 
@@ -90,6 +91,10 @@ def augmentation_form(request):
 @pytest.fixture
 def npu_bridge(monkeypatch):
     """The stand-in for npu_bridge.npu_init, importable for one test."""
+    from script_runner import as_built
+    from src.device import npu
+    session_config = npu.session_config
+    monkeypatch.setattr(npu, 'session_config', lambda *args: as_built(session_config(*args)))
     monkeypatch.syspath_prepend(os.path.join(ROOT, 'tests', 'stand_ins'))
     yield importlib.import_module('npu_bridge.npu_init')
     for name in ('npu_bridge.exchange', 'npu_bridge.npu_init', 'npu_bridge'):

@@ -44,7 +44,7 @@ def stream(settings, device):
 
 def trained(case, peers):
     """{name: array}: the metrics of a few steps, [STEPS] each, and the variables after them."""
-    settings, device = settings_of(peers.ranks, *CASES[case]), Cpu(peers=peers, training=True)
+    settings, device = settings_of(peers.ranks, *CASES[case]), Cpu(peers=peers, training=True, steps=STEPS)
     device.runs_ahead = case == 'last'  # as GPUs do
     with tf.Graph().as_default():
         tf.set_random_seed(settings.seed)

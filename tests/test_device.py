@@ -126,6 +126,8 @@ def test_what_every_device_has(gpus, npu_bridge, chip):
             assert session.run(weight) == 1
 
 
-def test_graph_optimizers_are_for_training_alone_on_a_cpu():
-    for trained, off in (((), True), (('',), False)):
-        assert open_device('cpu', trained=trained).config.graph_options.rewrite_options.disable_meta_optimizer == off
+def test_graph_optimizers_are_for_many_steps_of_training_alone_on_a_cpu():
+    for trained, steps, off in (((), {}, True), (('',), {}, False), (('',), {'steps': 100}, True),
+                                (('',), {'steps': 101}, False)):
+        device = open_device('cpu', trained=trained, **steps)
+        assert device.config.graph_options.rewrite_options.disable_meta_optimizer == off

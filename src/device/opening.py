@@ -34,16 +34,16 @@ class Joining(typing.NamedTuple):
     rank_wait: float = 600  # seconds in which all must have come
 
 
-def device_from_flags(args: typing.Any, trained: typing.Sequence[str] = ()) -> Device:
+def device_from_flags(args: typing.Any, trained: typing.Sequence[str] = (), steps: float = float('inf')) -> Device:
     """open_device as parsed flags (flags.py, "net flags") ask for; to train, with the other processes of the run."""
     joining = Joining(args.collectives, args.rank_wait) if trained else None
     return open_device(args.chip, args.gpu_device, trained, NpuOptions.from_flags(args), Speed.from_flags(args),
-                       joining)
+                       joining, steps)
 
 
 def open_device(chip: str, gpu_device: int = 0, trained: typing.Sequence[str] = (),
                 npu_options: NpuOptions = NpuOptions(), speed: Speed = Speed(),
-                joining: typing.Optional[Joining] = None) -> Device:
+                joining: typing.Optional[Joining] = None, steps: float = float('inf')) -> Device:
     """Chooses the device, sets up TensorFlow in this process for it, and prints the choice.
 
     Args:
@@ -53,6 +53,7 @@ def open_device(chip: str, gpu_device: int = 0, trained: typing.Sequence[str] = 
         npu_options: NpuOptions; other devices take no notice.
         speed: Speed; an NPU takes its defaults alone.
         joining: Joining, for a process that may be one of several (cluster.cluster_of); None: it works alone.
+        steps: how many a training makes in all, if that is known.
 
     Returns:
         device.Device.
@@ -79,7 +80,7 @@ def open_device(chip: str, gpu_device: int = 0, trained: typing.Sequence[str] = 
         said = ', %s, %s correlation%s' % (_set_gpu_precision(speed.precision), correlation, ', XLA' * speed.xla)
     else:
         _keep_cpu_memory()
-        device = Cpu(correlation, _peers(chip, joining), bool(trained))
+        device = Cpu(correlation, _peers(chip, joining), bool(trained), steps)
         said = ', fp32, %s correlation' % correlation
     if device.ranks > 1:
         said += ', rank %d of %d by %s' % (device.rank, device.ranks, device.peers.carrier)

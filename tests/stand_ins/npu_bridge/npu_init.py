@@ -150,7 +150,16 @@ def _observed(run):
     return observed
 
 
+def _as_built(init):
+    """tf.Session.__init__, for sessions that leave graphs as they are: a few runs are faster so."""
+    def initialized(self, target='', graph=None, config=None):
+        config.graph_options.rewrite_options.disable_meta_optimizer = True
+        init(self, target, graph, config)
+    return initialized
+
+
 if 'STAND_IN_RUNS' in os.environ:
+    tf.Session.__init__ = _as_built(tf.Session.__init__)
     tf.Session.run = _observed(tf.Session.run)
 npu_scope = types.SimpleNamespace(keep_dtype_scope=_keep_dtype_scope)
 hccl_ops = types.SimpleNamespace(broadcast=_broadcast, allreduce=_allreduce)
