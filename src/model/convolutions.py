@@ -139,6 +139,13 @@ def _half_with_cached_weights(depth):
     return current_options().dtype == tf.float16 and _layer_is_frozen() and depth > IMAGE_CHANNELS
 
 
+def has_many_pixels_in_half(x):
+    """Whether XLA computes a layer of x [N, H, W, C] in half precision, with weights that are rearranged but once, for
+    so many pixels that one kernel for all of them is worth a few more for some."""
+    batch, height, width, depth = x.shape.as_list()
+    return current_options().xla and batch * height * width >= MANY_PIXELS and _half_with_cached_weights(depth)
+
+
 def deconv_weights_as_conv(weights):
     """Weights [4, 4, C', C] of a transposed convolution as those [2, 2, C, 4 · C'] of the convolution from 2 × 2 pixels
     to the block of 2 × 2 pixels between their centres."""

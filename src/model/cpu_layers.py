@@ -9,6 +9,7 @@ from src.model.build_options import current_options
 from src.model.convolutions import (IMAGE_CHANNELS, cached_if_frozen, conv_as_1x1_sum, deconv_weights_as_conv,
                                     is_to_few_channels)
 from src.model.fused import fused_conv2d, native_conv2d
+from src.model.linear_pairs import pays_as_one, two_as_one, with_edges
 from src.model.winograd import winograd_conv3x3
 from src.tf import tf
 
@@ -17,7 +18,6 @@ NATIVE_ONEDNN = (64, 24)  # channels before and after a layer, up to which it is
 NATIVE_BETWEEN = 32  # channels between two of our own, up to which both are faster than the one that they make
 WINOGRAD = (40000, 300000)  # products of a tap of 3 × 3, from and to which half of them pays for the transforms
 LARGE = 4500000  # weights that do not stay in a cache: oneDNN's convolutions read them again and again
-LEAST_SIDE = 24  # pixels of an image, from which on its edges are a small part
 BLOCK_CHANNELS = 24  # of transposed convolutions, up to which oneDNN's have idle lanes
 
 
@@ -48,10 +48,7 @@ def conv_layer(x, weights, biases, stride, slope):
 
 
 def two_conv_layers(x, weights, biases):
-    """Two convolutions of 3 × 3 at stride 1 without activation, the second one to few channels: all but the outermost
-    pixels by the one of 5 × 5 that both make, with up to a tenth of the products.
-
-    At the edges both see zeros, which one alone does not know: these are computed by the two from the outermost pixels.
+    """Two convolutions of 3 × 3 at stride 1 without activation, the second one to few channels.
 
     Args:
         x: float32 [N, H, W, C].
@@ -65,30 +62,11 @@ def two_conv_layers(x, weights, biases):
             x = conv_layer(x, *one, stride=1, slope=None)
         return x
 
-    def edges(axis):  # 2 pixels of each edge, which see 4
-        size = x.shape.as_list()[axis]
-        ends = both(tf.concat([_part(x, axis, 0, 4), _part(x, axis, size - 4, size)], axis))
-        return _part(ends, axis, 0, 2), _part(ends, axis, 6, 8)
-
-    _, height, width, depth = x.shape.as_list()
-    channels, channels_out = weights[1].shape.as_list()[2:]
-    as_two = channels <= NATIVE_BETWEEN and _is_native(3, depth, channels) or 25 * channels_out > depth
-    if as_two or current_options().few_runs or min(height, width) < LEAST_SIDE:
+    _, _, depth, channels = weights[0].shape.as_list()
+    as_two = channels <= NATIVE_BETWEEN and _is_native(3, depth, channels) or current_options().few_runs
+    if as_two or not pays_as_one(x, weights[1].shape.as_list()[3]):
         return both(x)
-    first = tf.transpose(weights[0], [2, 0, 1, 3])  # [C, 3, 3, M]: as images
-    one = tf.nn.conv2d(first, tf.reverse(weights[1], [0, 1]), [1, 1, 1, 1], [[0, 0], [2, 2], [2, 2], [0, 0]])
-    one = tf.transpose(one, [1, 2, 0, 3])  # [5, 5, C, C']
-    bias = tf.reduce_sum(weights[1] * biases[0][:, None], axis=[0, 1, 2]) + biases[1]
-    inner = tf.nn.bias_add(conv_as_1x1_sum(x, one), bias)[:, 2:-2, 2:-2]
-    above, below = edges(axis=1)
-    left, right = edges(axis=2)
-    inner = tf.concat([left[:, 2:-2], inner, right[:, 2:-2]], axis=2)
-    return tf.concat([above, inner, below], axis=1)
-
-
-def _part(x, axis, start, stop):
-    """x from `start` to `stop` along its axis 1 or 2."""
-    return x[:, start:stop] if axis == 1 else x[:, :, start:stop]
+    return with_edges(two_as_one(x, weights, biases), x, both)
 
 
 def deconv_layer(x, weights, biases, slope):

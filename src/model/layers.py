@@ -4,8 +4,9 @@ import zlib
 import numpy as np
 
 from src.model.build_options import current_options
-from src.model.convolutions import bias_add, cached_if_frozen, conv2d, conv2d_transpose
+from src.model.convolutions import bias_add, cached_if_frozen, conv2d, conv2d_transpose, has_many_pixels_in_half
 from src.model.cpu_layers import conv_layer, deconv_layer, two_conv_layers
+from src.model.linear_pairs import pays_as_one, two_as_one, with_edges
 from src.tf import tf
 
 LEAKY_SLOPE = 0.1  # of the leaky ReLU below zero, in all nets
@@ -36,16 +37,25 @@ def conv(x: tf.Tensor, name: str, channels: int, kernel: int = 3, stride: int = 
 
 def two_linear_convs(x: tf.Tensor, names: tuple, channels: tuple) -> tf.Tensor:
     """conv, twice, 3 × 3 and linear: [N, H, W, C] → [N, H, W, channels[1]]. Nothing else reads what lies between."""
-    if not current_options().cpu_kernels:
+    def both(x):
         return conv(conv(x, names[0], channels[0], linear=True), names[1], channels[1], linear=True)
+
+    on_cpu, own_scope = current_options().cpu_kernels, '/'.join(names)  # for what is made of the weights of both
+    with tf.variable_scope(own_scope):
+        as_one = not on_cpu and has_many_pixels_in_half(x) and pays_as_one(x, channels[1])
+    if not on_cpu and not as_one:
+        return both(x)
     weights, biases, depth = [], [], x.shape.as_list()[3]
     for name, channels_out in zip(names, channels):
         with tf.variable_scope(name):
             weights.append(_he_weights([3, 3, depth, channels_out], fan_in=9 * depth))
             biases.append(_biases(channels_out))
         depth = channels_out
-    with tf.variable_scope(names[1]):
-        return two_conv_layers(x, weights, biases)
+    with tf.variable_scope(own_scope):
+        if on_cpu:
+            return two_conv_layers(x, weights, biases)
+        inner = two_as_one(x, weights, biases)
+    return with_edges(inner, x, both)
 
 
 def deconv(x: tf.Tensor, name: str, channels: int, linear: bool = False) -> tf.Tensor:
