@@ -14,6 +14,7 @@ from src.device import compiling, xla, xla_cache
 from src.device.compiling import Compiling
 from src.device.opening import Speed, open_device
 from src.device.xla_cache import XlaCache
+from src.memory import exhausted
 from src.tf import tf
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -130,12 +131,14 @@ def test_a_failing_first_run_leaves_no_code(root):
     assert not seen(cache) and not seen(opened(root, FACTS))
 
 
-def test_too_little_memory_is_no_fault_of_the_code(root):
+@pytest.mark.parametrize('error', [tf.errors.ResourceExhaustedError(None, None, 'no memory'),
+                                   tf.errors.InternalError(None, None, 'found: %s for %%fusion' % exhausted.AUTOTUNER)])
+def test_too_little_memory_is_no_fault_of_the_code(root, error):
     cache = opened(root, FACTS)
     put(cache, 'a.pb', b'code')
     with pytest.raises(tf.errors.OpError):
         with Compiling(cache)('graph'):
-            raise tf.errors.ResourceExhaustedError(None, None, 'no memory')
+            raise error
     assert seen(cache)
 
 

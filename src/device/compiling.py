@@ -8,6 +8,7 @@ import typing
 from tqdm import tqdm
 
 from src.device.xla_cache import XlaCache
+from src.memory.exhausted import as_line
 from src.tf import tf
 
 SILENT = 5  # seconds; shorter ones are not worth a line
@@ -38,7 +39,7 @@ class Compiling:
             with _lines() if self._says else contextlib.nullcontext():
                 yield
         except tf.errors.OpError as error:
-            if self._cache and not isinstance(error, tf.errors.ResourceExhaustedError):
+            if self._cache and not as_line(error):  # which tells of too little memory
                 self._cache.discard()  # whatever failed, code that was kept shall not make it fail again
             raise
         if self._cache:
