@@ -4,6 +4,8 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -200,6 +202,24 @@ def test_where_xla_s_side_cannot_be_compiled_the_rest_is(monkeypatch, tmp_path, 
     assert 'correlation_xla.cc cannot be compiled with TensorFlow' in capsys.readouterr().out
     with pytest.raises(build.BuildError, match='no such header'):
         build.build(xla='on')
+
+
+def test_of_two_that_build_at_once_one_does(monkeypatch, tmp_path):
+    monkeypatch.setattr(library, 'FOLDER', str(tmp_path))
+    begun, compiled = threading.Event(), []
+
+    def compile_(folder, path, nvcc, xla):
+        begun.set()
+        time.sleep(.2)
+        compiled.append(path)
+        open(path, 'w').close()
+
+    monkeypatch.setattr(build, '_compile', compile_)
+    first = threading.Thread(target=build.build, args=('off',))
+    first.start()
+    assert begun.wait(10)
+    assert os.path.exists(build.build('off')) and len(compiled) == 1
+    first.join()
 
 
 @needs_compiler

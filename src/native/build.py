@@ -5,6 +5,8 @@
 It takes $CXX or g++, TensorFlow's own headers and flags, and for GPUs nvcc. library.py knows where the library goes.
 """
 import argparse
+import contextlib
+import fcntl
 import os
 import re
 import shlex
@@ -62,14 +64,28 @@ def build(cuda: str = 'auto', xla: str = 'auto') -> str:
 def _built(nvcc, xla):
     """The path of the library of this kind, made if it is missing."""
     path = library_path(bool(nvcc), xla)
-    if not os.path.exists(path):
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=os.path.dirname(path)) as folder:
-            unfinished = os.path.join(folder, 'correlation.so')
-            _compile(folder, unfinished, nvcc, xla)
-            os.replace(unfinished, path)
-        _remove_outdated(os.path.dirname(path))
+    parent = os.path.dirname(path)
+    os.makedirs(parent, exist_ok=True)
+    with _one_at_a_time(parent):
+        if not os.path.exists(path):
+            with tempfile.TemporaryDirectory(dir=parent) as folder:
+                unfinished = os.path.join(folder, 'correlation.so')
+                _compile(folder, unfinished, nvcc, xla)
+                os.replace(unfinished, path)
+            _remove_outdated(parent)
     return path
+
+
+@contextlib.contextmanager
+def _one_at_a_time(folder):
+    """Of several processes that build at once one does, and the others find what it has built."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def find_nvcc() -> typing.Optional[str]:
