@@ -147,7 +147,7 @@ def state(place, result):
 
 def test_stopped_with_two_gone_on_with_one_and_killed_with_two(place):
     """A run whose every part has another number of processes, held against one that is not broken."""
-    launcher = start(place, 'broken', 10 ** 6)
+    launcher = start(place, 'broken', 100)
     _, second = processes_at(place, 'broken', launcher, 7)
     os.kill(second, signal.SIGTERM)
     assert launcher.wait(60) in (1, 130)
@@ -158,7 +158,7 @@ def test_stopped_with_two_gone_on_with_one_and_killed_with_two(place):
     alone(place, 'broken', stopped + 3)
     assert state(place, 'broken').step() == stopped + 3
 
-    launcher = start(place, 'broken', 10 ** 6)
+    launcher = start(place, 'broken', 100)
     first, second = processes_at(place, 'broken', launcher, stopped + 12)
     os.kill(second, signal.SIGKILL)
     killed = time.monotonic()
