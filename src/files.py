@@ -6,6 +6,7 @@ import os
 import re
 import tempfile
 import typing
+import zlib
 
 
 class InputError(ValueError):
@@ -129,6 +130,15 @@ class FolderLock:
             print('%s: this disk has no locks (%s); make sure that no other run writes to the folder'
                   % (self._folder, error.strerror or error), flush=True)
         self._file = file
+
+
+@contextlib.contextmanager
+def one_at_a_time(path: str) -> typing.Iterator[None]:
+    """The block about a path is in one process of this machine at a time; one that dies in it leaves it."""
+    name = 'flownet2_%d_%08x.lock' % (os.getuid(), zlib.crc32(os.path.abspath(path).encode()))
+    with open(os.path.join(tempfile.gettempdir(), name), 'a') as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def write_bytes(path: str, data: bytes) -> None:

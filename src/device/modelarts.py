@@ -3,16 +3,13 @@
 The platform starts a script with --data_url and --train_url, and with flags of its own beside them. An old ModelArts
 gives obs:// or s3:// URLs (two names of one), a new one local folders.
 """
-import contextlib
-import fcntl
 import os
 import re
 import shutil
 import tempfile
 import typing
-import zlib
 
-from src.files import InputError, make_folder
+from src.files import InputError, make_folder, one_at_a_time
 from src.paths import DEFAULT, PUBLISHED
 
 CACHE = '/cache'  # ModelArts' scratch disk
@@ -135,7 +132,7 @@ def _copy_once(url, folder):
 
     Of the processes of this machine one copies, and the others wait for it; the folder appears whole.
     """
-    with _one_at_a_time(folder):
+    with one_at_a_time(folder):
         if os.path.isdir(folder):
             return False
         part = os.path.abspath(folder) + '.part'
@@ -144,15 +141,6 @@ def _copy_once(url, folder):
         _copy(url, part)
         os.rename(part, folder)
         return True
-
-
-@contextlib.contextmanager
-def _one_at_a_time(path):
-    """The block is in one process of this machine at a time; one that dies in it leaves it."""
-    name = 'flownet2_%d_%08x.lock' % (os.getuid(), zlib.crc32(os.path.abspath(path).encode()))
-    with open(os.path.join(tempfile.gettempdir(), name), 'a') as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _copy(source, target):

@@ -5,8 +5,6 @@
 It takes $CXX or g++, TensorFlow's own headers and flags, and for GPUs nvcc. library.py knows where the library goes.
 """
 import argparse
-import contextlib
-import fcntl
 import os
 import re
 import shlex
@@ -16,6 +14,7 @@ import sys
 import tempfile
 import typing
 
+from src.files import one_at_a_time
 from src.native.library import CUDA_SOURCES, HERE, KINDS, XLA_SOURCE, library_path
 from src.tf import tf
 
@@ -66,7 +65,7 @@ def _built(nvcc, xla):
     path = library_path(bool(nvcc), xla)
     parent = os.path.dirname(path)
     os.makedirs(parent, exist_ok=True)
-    with _one_at_a_time(parent):
+    with one_at_a_time(parent):
         if not os.path.exists(path):
             with tempfile.TemporaryDirectory(dir=parent) as folder:
                 unfinished = os.path.join(folder, 'correlation.so')
@@ -74,18 +73,6 @@ def _built(nvcc, xla):
                 os.replace(unfinished, path)
             _remove_outdated(parent)
     return path
-
-
-@contextlib.contextmanager
-def _one_at_a_time(folder):
-    """Of several processes that build at once one does, and the others find what it has built."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):  # a file system without locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def find_nvcc() -> typing.Optional[str]:
