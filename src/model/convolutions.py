@@ -9,7 +9,7 @@ from src.model.build_options import current_options
 from src.tf import tf
 
 IMAGE_CHANNELS = 4  # for up to so many, cuDNN has kernels of their own
-MANY_PIXELS = 100000  # of a batch, over which a sum is worth a product: each is one more for XLA to try algorithms of
+MANY_PIXELS = 100000  # of a batch, from which on a form is worth more products: XLA tries algorithms of each
 
 _CACHE = 'frozen_weight_cache'  # the graph's collection of operations that compute what is cached
 
@@ -142,8 +142,11 @@ def _half_with_cached_weights(depth):
 def has_many_pixels_in_half(x):
     """Whether XLA computes a layer of x [N, H, W, C] in half precision, with weights that are rearranged but once, for
     so many pixels that one kernel for all of them is worth a few more for some."""
-    batch, height, width, depth = x.shape.as_list()
-    return current_options().xla and batch * height * width >= MANY_PIXELS and _half_with_cached_weights(depth)
+    return current_options().xla and _has_many_pixels(x) and _half_with_cached_weights(x.shape.as_list()[3])
+
+
+def _has_many_pixels(x):
+    return np.prod(x.shape.as_list()[:3]) >= MANY_PIXELS
 
 
 def deconv_weights_as_conv(weights):
@@ -163,7 +166,7 @@ def bias_add(x, biases):
     net alone at batch 4, all of whose layers have many, went from 4.33 to 3.86 ms a pair.
     """
     trained_in_half = current_options().xla and x.dtype == tf.float16 and not _layer_is_frozen()
-    if trained_in_half and np.prod(x.shape.as_list()[:3]) >= MANY_PIXELS:
+    if trained_in_half and _has_many_pixels(x):
         return _bias_add_summed_by_product(x, biases)
     return tf.nn.bias_add(x, biases)
 

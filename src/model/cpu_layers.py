@@ -9,7 +9,7 @@ from src.model.build_options import current_options
 from src.model.convolutions import (IMAGE_CHANNELS, cached_if_frozen, conv_as_1x1_sum, deconv_weights_as_conv,
                                     is_to_few_channels)
 from src.model.fused import fused_conv2d, native_conv2d
-from src.model.linear_pairs import pays_as_one, two_as_one, with_edges
+from src.model.linear_pairs import pays_as_one
 from src.model.winograd import winograd_conv3x3
 from src.tf import tf
 
@@ -47,26 +47,11 @@ def conv_layer(x, weights, biases, stride, slope):
     return fused_conv2d(x, weights, biases, (stride, stride), (pads, pads), slope)
 
 
-def two_conv_layers(x, weights, biases):
-    """Two convolutions of 3 × 3 at stride 1 without activation, the second one to few channels.
-
-    Args:
-        x: float32 [N, H, W, C].
-        weights: of both, [3, 3, C, M] and [3, 3, M, C']; biases: of both, [M] and [C'].
-
-    Returns:
-        float32 [N, H, W, C'].
-    """
-    def both(x):
-        for one in zip(weights, biases):
-            x = conv_layer(x, *one, stride=1, slope=None)
-        return x
-
-    _, _, depth, channels = weights[0].shape.as_list()
-    as_two = channels <= NATIVE_BETWEEN and _is_native(3, depth, channels) or current_options().few_runs
-    if as_two or not pays_as_one(x, weights[1].shape.as_list()[3]):
-        return both(x)
-    return with_edges(two_as_one(x, weights, biases), x, both)
+def are_faster_as_one(x, channels, channels_out):
+    """Whether two convolutions of 3 × 3 without activation, of x [N, H, W, C] to so many channels and from these to so
+    many, are faster as the one that both make (linear_pairs.py)."""
+    as_two = channels <= NATIVE_BETWEEN and _is_native(3, x.shape.as_list()[3], channels) or current_options().few_runs
+    return not as_two and pays_as_one(x, channels_out)
 
 
 def deconv_layer(x, weights, biases, slope):

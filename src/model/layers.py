@@ -5,7 +5,7 @@ import numpy as np
 
 from src.model.build_options import current_options
 from src.model.convolutions import bias_add, cached_if_frozen, conv2d, conv2d_transpose, has_many_pixels_in_half
-from src.model.cpu_layers import conv_layer, deconv_layer, two_conv_layers
+from src.model.cpu_layers import are_faster_as_one, conv_layer, deconv_layer
 from src.model.linear_pairs import pays_as_one, two_as_one, with_edges
 from src.tf import tf
 
@@ -40,10 +40,13 @@ def two_linear_convs(x: tf.Tensor, names: tuple, channels: tuple) -> tf.Tensor:
     def both(x):
         return conv(conv(x, names[0], channels[0], linear=True), names[1], channels[1], linear=True)
 
-    on_cpu, own_scope = current_options().cpu_kernels, '/'.join(names)  # for what is made of the weights of both
+    own_scope = '/'.join(names)  # for what is made of the weights of both
     with tf.variable_scope(own_scope):
-        as_one = not on_cpu and has_many_pixels_in_half(x) and pays_as_one(x, channels[1])
-    if not on_cpu and not as_one:
+        if current_options().cpu_kernels:
+            as_one = are_faster_as_one(x, *channels)
+        else:
+            as_one = has_many_pixels_in_half(x) and pays_as_one(x, channels[1])
+    if not as_one:
         return both(x)
     weights, biases, depth = [], [], x.shape.as_list()[3]
     for name, channels_out in zip(names, channels):
@@ -52,10 +55,9 @@ def two_linear_convs(x: tf.Tensor, names: tuple, channels: tuple) -> tf.Tensor:
             biases.append(_biases(channels_out))
         depth = channels_out
     with tf.variable_scope(own_scope):
-        if on_cpu:
-            return two_conv_layers(x, weights, biases)
         inner = two_as_one(x, weights, biases)
-    return with_edges(inner, x, both)
+    with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE, auxiliary_name_scope=False):
+        return with_edges(inner, x, both)
 
 
 def deconv(x: tf.Tensor, name: str, channels: int, linear: bool = False) -> tf.Tensor:
