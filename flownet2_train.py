@@ -12,7 +12,7 @@ from src.run.train import train
 
 def main():
     args = flags.train_flags()
-    device = device_from_flags(args, trained_scopes(args.net, args.trainable), args.train_step)
+    device = device_from_flags(args, trained_scopes(args.net, args.trainable))
     with Platform(args, device.rank) as platform:
         run(args, device, platform.copy_results)
 

@@ -34,11 +34,11 @@ class Joining(typing.NamedTuple):
     rank_wait: float = 600  # seconds in which all must have come
 
 
-def device_from_flags(args: typing.Any, trained: typing.Sequence[str] = (), steps: float = float('inf')) -> Device:
+def device_from_flags(args: typing.Any, trained: typing.Sequence[str] = ()) -> Device:
     """open_device as parsed flags (flags.py, "net flags") ask for; to train, with the other processes of the run."""
-    joining = Joining(args.collectives, args.rank_wait) if trained else None
+    training = (Joining(args.collectives, args.rank_wait), args.train_step) if trained else ()
     return open_device(args.chip, args.gpu_device, trained, NpuOptions.from_flags(args), Speed.from_flags(args),
-                       joining, steps)
+                       *training)
 
 
 def open_device(chip: str, gpu_device: int = 0, trained: typing.Sequence[str] = (),
